@@ -1,0 +1,51 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks of the inventory alone: its shape, its names, and the versions that it asks for."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
+
+IN_CLUSTER = "in-cluster"
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+# k3d puts its own prefix and suffixes around the name, and what comes out has to be a host name.
+_LONGEST = 32
+
+
+def hub(survey: Survey) -> Iterator[Finding]:
+    """One hub, and only one."""
+    count = len(survey.hubs)
+    if count == 1:
+        yield Finding("hub", f"{survey.hubs[0]} is the hub of {len(survey.hosts)} cluster(s)")
+    elif survey.options.get("hub_required", True):
+        found = f"holds {', '.join(survey.hubs)}" if count else "has no host"
+        remedy = "Put the one host whose cluster runs Argo CD into group hub, and the others into group spokes."
+        yield Finding("hub", found, "fail", "group hub", remedy)
+
+
+def cluster_names(survey: Survey) -> Iterator[Finding]:
+    """Names that Argo CD, the providers and the state folder can tell apart."""
+    named: dict[str, list[Host]] = defaultdict(list)
+    for host in survey.hosts:
+        named[host.cluster].append(host)
+    wrong = [finding for name, hosts in named.items() for finding in _name_findings(survey, name, hosts)]
+    yield from wrong or [Finding("cluster names", f"{', '.join(sorted(named)[:8])}: valid, and different from each other")]
+
+
+def _name_findings(survey: Survey, name: str, hosts: list[Host]) -> Iterator[Finding]:
+    names = tuple(host.name for host in hosts)
+    if len(hosts) > 1:
+        remedy = "Give each host a cluster_name of its own, in its host variables and not in a group's."
+        yield Finding("cluster names", f"all of them are named {name}", "fail", "cluster_name", remedy, names)
+    if name == IN_CLUSTER and not set(names) <= set(survey.hubs):
+        remedy = f"Give it another cluster_name: {IN_CLUSTER} is Argo CD's name for the cluster that it runs in."
+        yield Finding("cluster names", f"a spoke is named {IN_CLUSTER}", "fail", "cluster_name", remedy, names)
+    made = tuple(host.name for host in hosts if host.provider in ("k3d", "kind", "kwok"))
+    if made and not (_LABEL.fullmatch(name) and len(name) <= _LONGEST):
+        remedy = f"Use at most {_LONGEST} lower case letters, digits and hyphens (or set it, if it is the host's name)."
+        yield Finding("cluster names", f"{name} is no name for a cluster", "fail", "cluster_name", remedy, made)

@@ -1,0 +1,116 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks of the machine that runs Ansible: its programs and libraries, the Docker engine, folders and space."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ansible.module_utils.ansible_release import __version__ as ansible_version
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
+
+ANSIBLE_MINIMUM = (2, 19)
+PYTHON_MINIMUM = (3, 11)
+GIT_MINIMUM = (2, 20)
+_MIB = 1024 * 1024
+
+
+def python(survey: Survey) -> Iterator[Finding]:
+    """Python and ansible-core, where Ansible itself looks only at its own needs."""
+    variable, wanted = "ansible_python_interpreter", ".".join(map(str, PYTHON_MINIMUM))
+    found = f"Python {'.'.join(map(str, sys.version_info[:3]))}, ansible-core {ansible_version}"
+    if sys.version_info[:2] < PYTHON_MINIMUM:
+        remedy = f"Run Ansible from a Python of at least {wanted}, and set it to {{{{ ansible_playbook_python }}}}."
+        yield Finding("python", found, "fail", variable, remedy)
+    elif _numbers(ansible_version) < ANSIBLE_MINIMUM:
+        remedy = f"Install ansible-core {'.'.join(map(str, ANSIBLE_MINIMUM))} or later."
+        yield Finding("python", found, "fail", "ansible-core", remedy)
+    else:
+        yield Finding("python", found)
+
+
+def libraries(survey: Survey) -> Iterator[Finding]:
+    """The Python libraries that modules import when it is too late."""
+    wanted = [("kubernetes", "kubernetes"), ("yaml", "PyYAML"), ("urllib3", "urllib3")]
+    if any(host.provider == "kwok" for host in survey.hosts):
+        wanted.append(("supervisor.supervisord", "supervisor"))
+    found: list[str] = []
+    for module, distribution in wanted:
+        try:
+            found.append(f"{distribution} {survey.probe.library(module, distribution)}")
+        except HubspokeError as error:
+            remedy = f"Install {distribution} into {sys.executable}, or set the Python that has it."
+            yield Finding("libraries", f"{error}", "fail", "ansible_python_interpreter", remedy)
+    if found:
+        yield Finding("libraries", ", ".join(found))
+    try:
+        survey.probe.library("yaml._yaml", "PyYAML")
+    except HubspokeError:
+        remedy = "Install a PyYAML that is built with libyaml: manifests are read ten times faster."
+        yield Finding("libraries", "PyYAML has no libyaml", "warn", "ansible_python_interpreter", remedy)
+
+
+def git(survey: Survey) -> Iterator[Finding]:
+    """Git makes the sample repository, and reads repositories for us and for a local Argo CD."""
+    answer = survey.probe.run(["git", "--version"])
+    version = _numbers(answer.output)
+    if answer.code != 0:
+        yield Finding("git", answer.error or "does not run", "fail", "PATH", "Install git, and put it on PATH.")
+    elif version < GIT_MINIMUM:
+        wanted = ".".join(map(str, GIT_MINIMUM))
+        yield Finding("git", answer.output.strip(), "fail", "PATH", f"Install git {wanted} or later.")
+    else:
+        yield Finding("git", answer.output.strip().removeprefix("git version "))
+
+
+def state_folders(survey: Survey) -> Iterator[Finding]:
+    """Whether state can be written, and is likely to fit."""
+    needs: dict[str, int] = defaultdict(int)
+    users: dict[str, list[Host]] = defaultdict(list)
+    for host in survey.hosts:
+        folder = state_folder(host)
+        if folder:
+            users[folder].append(host)
+            needs[folder] += _state_need(host, folder, survey)
+    for folder, hosts in users.items():
+        state = survey.probe.folder(folder)
+        names = tuple(host.name for host in hosts)
+        need = needs[folder]
+        if state.full or (not state.problem and state.free < need):
+            left = "nothing" if state.full else _size(state.free)
+            found = f"{folder} has {left} left of the {_size(need)} that the state of {len(hosts)} cluster(s) takes"
+            remedy = "Free space on that file system, or set it to a folder on another one."
+            yield Finding("state folder", found, "fail", "hubspoke_state_dir", remedy, names)
+        elif state.problem:
+            found = f"{folder} cannot be written to ({state.problem})"
+            remedy = "Set it to a folder that you can write to, or give yourself that right."
+            yield Finding("state folder", found, "fail", "hubspoke_state_dir", remedy, names)
+        else:
+            yield Finding("state folder", f"{folder}: writable, {_size(state.free)} free, {_size(need)} needed")
+
+
+def state_folder(host: Host) -> str:
+    """The folder of the host's state, "" where its variable cannot be used."""
+    return os.path.abspath(os.path.expanduser(host.text("hubspoke_state_dir"))) if host.text("hubspoke_state_dir") else ""
+
+
+def _state_need(host: Host, folder: str, survey: Survey) -> int:
+    """Bytes that a run may add: a control plane of our own is in the state folder, an engine's is not."""
+    if host.provider != "kwok" or survey.probe.is_folder(f"{folder}/clusters/{host.cluster}"):
+        return int(survey.options.get("space", 64)) * _MIB
+    return int(survey.options.get("cluster_space", 384)) * _MIB
+
+
+def _size(count: int) -> str:
+    return f"{count / _MIB / 1024:.1f} GiB" if count >= 1024 * _MIB else f"{count // _MIB} MiB"
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    found = re.search(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -1,0 +1,229 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Preflight's only way to this machine and to the network; it reads, and what it writes is gone at once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import importlib.metadata
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import typing as t
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
+
+# Reading a kubeconfig passes certificates through files that all threads share.
+_kubeconfigs = threading.Lock()
+
+_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program said.
+
+    :arg code: Its exit code; None where it did not end in time or could not be started.
+    """
+
+    code: int | None
+    output: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that is there, or that will be made.
+
+    :arg existing: The nearest folder above it, or it itself, that is there.
+    :arg problem: Why nothing can be written there, "" where it can.
+    :arg full: Whether the problem is lack of space.
+    :arg free: Bytes that this user may still write.
+    :arg device: The file system, to count two folders on one only once.
+    """
+
+    existing: str
+    problem: str = ""
+    full: bool = False
+    free: int = 0
+    device: int = 0
+
+
+@dataclass(frozen=True)
+class Api:
+    """What an API server says of itself and of our account."""
+
+    version: str
+    admin: bool
+
+
+class Probe:
+    """The real one; tests of the checks give another with the same methods.
+
+    :arg timeout: Seconds that anything on the network may take.
+    """
+
+    def __init__(self, timeout: float = 5) -> None:
+        self.timeout = timeout
+
+    # This machine
+
+    def which(self, program: str) -> str:
+        """Path of a program on PATH, "" where there is none."""
+        return shutil.which(program) or ""
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Answer:
+        """Run a program to its end, or to the end of our patience."""
+        try:
+            done = subprocess.run(
+                list(command),
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=self.timeout,
+                env={**os.environ, **(environment or {})},
+                check=False,
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            return Answer(None, error=f"no answer within {self.timeout:g} s")
+        except OSError as error:
+            return Answer(None, error=error.strerror or str(error))
+        return Answer(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+    def library(self, module: str, distribution: str) -> str:
+        """Version of a Python library that can be imported.
+
+        :raises HubspokeError: it cannot.
+        """
+        try:
+            importlib.import_module(module)
+            return importlib.metadata.version(distribution)
+        except ImportError as error:
+            raise HubspokeError(" ".join(str(error).split())) from error
+
+    def port_taken(self, port: int) -> bool:
+        """Whether something listens on a TCP port of this machine."""
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+            # Connections that are only lingering do not count; one that listens does, whatever this option says.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("0.0.0.0", port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return True
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as caller:
+            caller.settimeout(1)
+            return caller.connect_ex(("127.0.0.1", port)) == 0
+
+    def folder(self, path: str) -> Folder:
+        """Whether a folder can be made and written to, tried by a file that has no name."""
+        existing = path
+        while not os.path.lexists(existing) and os.path.dirname(existing) != existing:
+            existing = os.path.dirname(existing)
+        try:
+            free = shutil.disk_usage(existing).free
+            device = os.stat(existing).st_dev
+            with tempfile.TemporaryFile(dir=existing) as file:
+                file.write(b"\0" * 4096)
+                file.flush()
+        except NotADirectoryError:
+            return Folder(existing, f"{existing} is not a folder")
+        except OSError as error:
+            # What cannot be written to is said as the user would see it.
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            return Folder(existing, f"{existing}: {error.strerror}", full)
+        return Folder(existing, free=free, device=device)
+
+    def is_folder(self, path: str) -> bool:
+        """Whether there is a folder at that path."""
+        return os.path.isdir(path)
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file at that path."""
+        return os.path.isfile(path)
+
+    def read(self, path: str) -> bytes:
+        """Content of a file.
+
+        :raises OSError: it cannot be read.
+        """
+        with open(path, "rb") as file:
+            return file.read()
+
+    # The network
+
+    def engine(self) -> Answer:
+        """Ask the Docker engine for its version, as the tools do: DOCKER_HOST, Docker's context, its default socket."""
+        if self.which("docker"):
+            answer = self.run(["docker", "version", "--format", "{{.Server.Version}}"])
+            return Answer(answer.code, answer.output.strip(), _last_line(answer.error))
+        return self._ping(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+
+    def _ping(self, address: str) -> Answer:
+        url = urlsplit(address)
+        try:
+            with contextlib.closing(self._connected(url.scheme, url.path, url.hostname, url.port)) as connection:
+                connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+                answered = connection.recv(64).startswith(b"HTTP/1.")
+        except OSError as error:
+            return Answer(None, error=f"{address}: {error.strerror or error}")
+        return Answer(0 if answered else None, error="" if answered else f"{address}: what answers is no Docker engine")
+
+    def _connected(self, scheme: str, path: str, host: str | None, port: int | None) -> socket.socket:
+        if scheme == "unix":
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(self.timeout)
+            connection.connect(path)
+            return connection
+        return socket.create_connection((host or "127.0.0.1", port or 2375), self.timeout)
+
+    def api(self, kubeconfig: str, context: str) -> Api:
+        """Ask an API server who we are to it.
+
+        :raises HubspokeError: it cannot be addressed, does not answer, or does not know us.
+        """
+        with _kubeconfigs:
+            kube = _Impatient.from_params({"kubeconfig": kubeconfig or None, "context": context or None}, 1)
+        body = {"spec": {"resourceAttributes": {"verb": "*", "group": "*", "resource": "*"}}}
+        review = kube.request("POST", _REVIEW, body, timeout=self.timeout)
+        try:
+            version = str(kube.request("GET", "/version", timeout=self.timeout).get("gitVersion", ""))
+        except ApiError:
+            version = ""
+        return Api(version, bool(review.get("status", {}).get("allowed")))
+
+    @contextlib.contextmanager
+    def private_file(self, content: str) -> Iterator[str | None]:
+        """A path at which the programs that we start can read a secret that is on no disk; None where there is no way."""
+        if not hasattr(os, "memfd_create") or not os.path.isdir("/proc/self/fd"):
+            yield None
+            return
+        descriptor = os.memfd_create("preflight", getattr(os, "MFD_CLOEXEC", 0))
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.write(descriptor, content.encode())
+            yield f"/proc/{os.getpid()}/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+
+
+class _Impatient(Kube):
+    """A client that asks once: whether it answers at all is the question."""
+
+    def __init__(self, configuration: t.Any, headers: dict[str, t.Any] | None = None, connections: int = 16) -> None:
+        super().__init__(configuration, headers, connections)
+        self._pool.connection_pool_kw["retries"] = False
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,251 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The inventory's variables against the argument specs of the roles that will run.
+
+Ansible validates a role's arguments when it comes to that role, which is after the roles before it have
+changed things, one role and one error at a time. This reads the same files and uses the same validator
+for all of them before the first change.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import os
+import re
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host
+
+VALUES = "inventory values"
+NAMES = "variable names"
+
+SHARED_FACTS = frozenset(
+    f"cluster_{name}"
+    for name in ("kubeconfig", "context", "present", "provider_used", "simulated", "address", "hub_address")
+)
+"""Facts that role dev_cluster sets; none is a misspelt variable."""
+
+_SECRET_NAME = re.compile(r"pass(word|phrase)|secret|token|private_?key", re.IGNORECASE)
+_SIMILAR = 0.88
+
+Option = dict[str, t.Any]
+Options = dict[str, Option]
+
+
+@dataclass(frozen=True)
+class Specs:
+    """The options of several roles as one: variables that roles share are in each of them, alike.
+
+    :arg options: Option by variable, of the roles that will run.
+    :arg roles: The first role that has the variable.
+    :arg known: Every variable of every role of the collection.
+    """
+
+    options: Options = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
+
+
+def load(folder: str, roles: Iterable[str]) -> Specs:
+    """Read the argument specs of a collection.
+
+    :arg folder: Folder of the collection.
+    :arg roles: The roles that will run.
+    :raises HubspokeError: one of them is not there, or its file does not parse.
+    """
+    wanted = list(roles)
+    root = os.path.join(folder, "roles")
+    present = sorted(os.listdir(root)) if os.path.isdir(root) else []
+    missing = [role for role in wanted if role not in present]
+    if missing:
+        raise HubspokeError(
+            f"preflight_roles names {', '.join(missing)}, which this collection does not have.",
+            f"Its roles are {', '.join(present)}.",
+        )
+    every = {role: _options(os.path.join(root, role, "meta", "argument_specs.yml")) for role in present}
+    return merge({role: every[role] for role in wanted}, every)
+
+
+def merge(wanted: Mapping[str, Options], every: Mapping[str, Options]) -> Specs:
+    """Options of the roles that will run, and the names of all."""
+    options: Options = {}
+    owners: dict[str, str] = {}
+    for role, own in wanted.items():
+        for name, option in own.items():
+            options.setdefault(name, option)
+            owners.setdefault(name, role)
+    return Specs(options, owners, frozenset(name for own in every.values() for name in own))
+
+
+def _options(path: str) -> Options:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            entries = (yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {})["argument_specs"]
+    except FileNotFoundError:
+        return {}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise HubspokeError(f"{path} does not parse: {error}.", "Install the collection again.") from error
+    return {name: option for entry in entries.values() for name, option in (entry.get("options") or {}).items()}
+
+
+def interesting(names: Iterable[str], specs: Specs) -> tuple[list[str], list[str]]:
+    """Of a host's variables, those to evaluate, and those that look like one but are none."""
+    mine, strange = [], []
+    for name in names:
+        if name in specs.options:
+            mine.append(name)
+        elif name not in specs.known and name not in SHARED_FACTS and similar(name, specs.known):
+            strange.append(name)
+    return mine, strange
+
+
+@functools.lru_cache(maxsize=4096)
+def similar(name: str, known: frozenset[str]) -> str:
+    """The variable that was probably meant, "" where none is near."""
+    return next(iter(difflib.get_close_matches(name, known, 1, _SIMILAR)), "")
+
+
+def secrets(variables: Mapping[str, t.Any], options: Options) -> Iterator[str]:
+    """Every text that must not be shown: below an option that is no_log, or that is named like one."""
+    for name, value in variables.items():
+        option = options.get(name, {})
+        if option.get("no_log", bool(_SECRET_NAME.search(str(name))) and not option.get("options")):
+            yield from _texts(value)
+        else:
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, dict):
+                    yield from secrets(item, option.get("options") or {})
+
+
+def _texts(value: t.Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str) and value:
+        yield value
+
+
+class Validation:
+    """Hosts and findings out of variables; equal values of a group are validated once.
+
+    :arg specs: The argument specs.
+    """
+
+    def __init__(self, specs: Specs) -> None:
+        self._specs = specs
+        self._checked: dict[tuple[str, str], tuple[t.Any, tuple[Finding, ...]]] = {}
+        self._defaults = {
+            name: option["default"]
+            for name, option in specs.options.items()
+            if option.get("default") is not None and "{{" not in str(option["default"])
+        }
+
+    def host(self, name: str, facts: Mapping[str, t.Any]) -> tuple[Host, list[Finding]]:
+        """One host with its usable values, and what is wrong with the others.
+
+        :arg facts: `variables` (evaluated), `errors` (variable to message, where it could not be evaluated), `groups`.
+        """
+        variables, errors = facts.get("variables") or {}, facts.get("errors") or {}
+        values: dict[str, t.Any] = dict(self._defaults)
+        findings = [
+            Finding(
+                VALUES,
+                f"cannot be evaluated: {_sentence(error)}",
+                "fail",
+                variable,
+                "Define what it refers to, or give the value itself.",
+                (name,),
+            )
+            for variable, error in errors.items()
+        ]
+        for variable in errors:
+            values.pop(variable, None)
+        for variable, raw in variables.items():
+            if raw is None:
+                continue
+            value, wrong = self._check(variable, raw)
+            if wrong:
+                values.pop(variable, None)
+            else:
+                values[variable] = value
+            findings += [Finding(f.check, f.found, f.verdict, f.variable, f.remedy, (name,)) for f in wrong]
+        findings += self._missing(name, {*variables, *errors})
+        return Host(name, tuple(facts.get("groups") or ()), values, frozenset(variables)), findings
+
+    def _missing(self, host: str, given: set[str]) -> Iterator[Finding]:
+        for name, option in self._specs.options.items():
+            if option.get("required") and name not in given:
+                remedy = f"Role {self._specs.roles[name]} needs it: {_first_sentence(option)}"
+                yield Finding(VALUES, "is not given", "fail", name, remedy, (host,))
+
+    def _check(self, name: str, raw: t.Any) -> tuple[t.Any, tuple[Finding, ...]]:
+        key = (name, json.dumps(raw, sort_keys=True, default=repr))
+        if key not in self._checked:
+            option = self._specs.options[name]
+            validator = ArgumentSpecValidator({name: _without_defaults(option)})
+            result = validator.validate({name: raw})
+            self._checked[key] = (
+                result.validated_parameters.get(name),
+                tuple(self._wrong(name, option, error) for error in result.error_messages),
+            )
+        return self._checked[key]
+
+    def _wrong(self, name: str, option: Option, error: str) -> Finding:
+        # A message of the validator may carry the value, which a secret must not get into.
+        found = "does not have the right type" if option.get("no_log") else _sentence(error)
+        remedy = f"It is {_described(option)} of role {self._specs.roles[name]}: {_first_sentence(option)}"
+        return Finding(VALUES, found, "fail", name, remedy)
+
+
+def strange_names(strange: Mapping[str, Iterable[str]], specs: Specs) -> Iterator[Finding]:
+    """Warnings for variables that no role has, but that look like one some role has.
+
+    :arg strange: Host to such names.
+    """
+    for host, names in strange.items():
+        for name in names:
+            meant = similar(name, specs.known)
+            remedy = f"Did you mean {meant}? Rename it, or ignore this if it is a variable of your own."
+            yield Finding(NAMES, "no role has a variable of this name", "warn", name, remedy, (host,))
+
+
+def _without_defaults(option: Option) -> Option:
+    """A default may be a template, which only Ansible can evaluate; it is not what is to be validated."""
+    bare = {key: value for key, value in option.items() if key not in ("default", "required")}
+    if isinstance(option.get("options"), dict):
+        bare["options"] = {
+            name: {**_without_defaults(inner), **({"required": True} if inner.get("required") else {})}
+            for name, inner in option["options"].items()
+        }
+    return bare
+
+
+def _described(option: Option) -> str:
+    if option.get("choices"):
+        return f"one of {', '.join(map(str, option['choices']))}, an option"
+    kind = option.get("type", "str")
+    if kind == "list" and option.get("elements"):
+        return f"a list of {option['elements']}, an option"
+    return f"of type {kind}, an option"
+
+
+def _first_sentence(option: Option) -> str:
+    description = option.get("description") or ""
+    text = " ".join((description[0] if isinstance(description, list) and description else str(description)).split())
+    text = re.sub(r"\b[A-Z]\(([^)]*)\)", r"\1", text)
+    return (text.split(". ")[0].rstrip(".") or "see its README") + "."
+
+
+def _sentence(text: str) -> str:
+    return " ".join(str(text).split()).rstrip(".")

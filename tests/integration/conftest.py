@@ -1,0 +1,163 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What integration tests share: running modules and playbooks as a user does, and one real API server."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+COLLECTIONS = (ROOT / ".venv/collections", pathlib.Path(__file__).parent / "fixtures/collections")
+
+
+@dataclasses.dataclass
+class Run:
+    """One run of ansible-playbook."""
+
+    code: int
+    output: str
+    """What the user sees: standard output and error."""
+    lines: list[dict[str, t.Any]]
+    """host, task, status and result of every task, in the order of their ends."""
+
+    def result(self, task: str, host: str | None = None) -> dict[str, t.Any]:
+        """The result of the one task of that name."""
+        found = [line for line in self.lines if line["task"] == task and host in (None, line["host"])]
+        assert len(found) == 1, f"{task}: {len(found)} results. {self.output}"
+        return t.cast("dict[str, t.Any]", found[0]["result"])
+
+
+class Result(dict[str, t.Any]):
+    """A module's result, and what was shown while it ran."""
+
+    output = ""
+
+
+def ansible_environment(folder: pathlib.Path) -> dict[str, str]:
+    """The caller's environment without what would reach into a test, with Ansible's own files in a folder."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "K8S_AUTH_", "KUBE", "KWOK_", "ARGOCD_", "AWS_ENDPOINT"))
+    }
+    return {
+        **kept,
+        "PATH": f"{pathlib.Path(sys.executable).parent}:{kept.get('PATH', '')}",
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "ansible-home"),
+        "ANSIBLE_REMOTE_TMP": str(folder / "ansible-home/tmp"),
+        "ANSIBLE_ASYNC_DIR": str(folder / "ansible-home/async"),
+        "ANSIBLE_COLLECTIONS_PATH": ":".join(map(str, COLLECTIONS)),
+        "ANSIBLE_CALLBACKS_ENABLED": "hubspoke_tests.probe.record",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORKS": "4",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def run_playbook(
+    folder: pathlib.Path,
+    playbook: pathlib.Path | str | list[dict[str, t.Any]],
+    *arguments: str,
+    inventory: str | None = None,
+    environment: t.Mapping[str, str] | None = None,
+    timeout: float = 300,
+) -> Run:
+    """Run a playbook, given by path, by name or as the data that it would hold.
+
+    :arg inventory: A path or host list; by default one local host named `cluster`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(playbook, list):
+        path = folder / "playbook.json"
+        path.write_text(json.dumps(playbook))
+        playbook = path
+    if inventory is None:
+        inventory = str(folder / "inventory.json")
+        hosts = {"cluster": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}
+        pathlib.Path(inventory).write_text(json.dumps({"all": {"hosts": hosts}}))
+    record = folder / "record.jsonl"
+    record.unlink(missing_ok=True)
+    # -vvv, so that results hold their invocation.
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", str(playbook), "-i", inventory, *arguments],
+        cwd=folder,
+        env={
+            **ansible_environment(folder),
+            "RECORD_PATH": str(record),
+            "ANSIBLE_VERBOSITY": "3",
+            **(environment or {}),
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    lines = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+    return Run(done.returncode, done.stdout, lines)
+
+
+@pytest.fixture
+def play(tmp_path: pathlib.Path) -> t.Callable[..., Run]:
+    """Run a playbook in a folder of the test's own: play(playbook, *arguments, inventory=, environment=)."""
+
+    def run(*arguments: t.Any, **options: t.Any) -> Run:
+        return run_playbook(tmp_path / "play", *arguments, **options)
+
+    return run
+
+
+@pytest.fixture
+def other_python(tmp_path: pathlib.Path) -> str:
+    """The same Python under a name that Ansible cannot know to be the same: modules run as subprocesses."""
+    return make_other_python(tmp_path)
+
+
+def make_other_python(folder: pathlib.Path) -> str:
+    """See other_python."""
+    path = folder / "other-python"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def run_module(play: t.Callable[..., Run], other_python: str) -> t.Callable[..., Result]:
+    """Run one module through ansible-core: run_module(name, {arguments}, check=, in_process=, keywords={}).
+
+    Returns the result, failed or not, with all that was shown as its attribute `output`.
+    """
+
+    def run(
+        name: str,
+        arguments: dict[str, t.Any] | None = None,
+        *,
+        check: bool = False,
+        in_process: bool = True,
+        keywords: dict[str, t.Any] | None = None,
+        **options: t.Any,
+    ) -> Result:
+        full_name = name if "." in name else f"hubspoke.bootstrap.{name}"
+        task = {"name": "the task", full_name: arguments or {}, **(keywords or {})}
+        variables = {} if in_process else {"ansible_python_interpreter": other_python}
+        done = play(
+            [{"hosts": "all", "gather_facts": False, "vars": variables, "tasks": [task]}],
+            "--diff",
+            *(["--check"] if check else []),
+            **options,
+        )
+        result = Result(done.result("the task"))
+        result.output = done.output
+        return result
+
+    return run
