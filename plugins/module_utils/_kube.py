@@ -267,8 +267,9 @@ class Kube:
         :arg propagation: Background, Foreground or Orphan.
         """
         try:
-            query = {"dryRun": "All"} if dry_run else None
-            self.request("DELETE", path, {"propagationPolicy": propagation}, query=query)
+            # In the body: the server does not look at the query of a DELETE that has one.
+            options = {"propagationPolicy": propagation, **({"dryRun": ["All"]} if dry_run else {})}
+            self.request("DELETE", path, options)
         except ApiError as error:
             if error.status == 404:
                 return False

@@ -18,7 +18,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import 
 
 CONCURRENCY = 8
 _SETTLE = 30.0  # seconds in which a fresh CRD gets served, or a webhook's server comes up
-_RECORD_LABEL = "hubspoke.bootstrap/manifest-set"
+_SET_LABEL = "hubspoke.bootstrap/manifest-set"
 
 
 @dataclass
@@ -142,6 +142,9 @@ class ManifestSet:
             metadata["namespace"] = metadata.get("namespace") or self._options.namespace
         else:
             metadata.pop("namespace", None)
+        if set(item) <= {"apiVersion", "kind", "metadata"} and set(metadata) <= {"name", "namespace"}:
+            # Ownership is by field, and a bare ServiceAccount or Namespace has none: it gets one (sets may share it).
+            metadata["labels"] = {"hubspoke.bootstrap/applied": "true"}
         return {**item, "metadata": metadata}
 
     def _is_namespaced(self, item: Object) -> bool:
@@ -264,7 +267,7 @@ class ManifestSet:
         metadata = {
             "name": f"manifest-set-{self._options.name}",
             "namespace": self._options.namespace,
-            "labels": {_RECORD_LABEL: self._options.name},
+            "labels": {_SET_LABEL: self._options.name},
         }
         body = {
             "apiVersion": "v1",

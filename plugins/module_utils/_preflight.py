@@ -63,6 +63,7 @@ class Host:
     :arg given: Names of those that the inventory itself gives.
     :arg provider: Who makes its cluster (k3d, kind, kwok, eks, existing); "" where that cannot be said.
     :arg reason: Why this provider, where the inventory leaves the choice.
+    :arg record: What the state folder knows of its cluster; None where it knows nothing.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Host:
     given: frozenset[str] = frozenset()
     provider: str = ""
     reason: str = ""
+    record: t.Any = None
 
     def get(self, name: str) -> t.Any:
         """Value of a variable, None where it has none or an unusable one."""
@@ -96,15 +98,13 @@ class Survey:
     :arg options: Preflight's own options.
     :arg pins: What toolchain/versions.yml pins.
     :arg probe: The way to the machine and the network.
-    :arg engine: What the Docker engine said; None where nobody needs to know.
     """
 
     hosts: tuple[Host, ...]
     hubs: tuple[str, ...] = ()
     options: Mapping[str, t.Any] = field(default_factory=dict)
-    pins: Mapping[str, t.Any] = field(default_factory=dict)
+    pins: t.Any = None
     probe: t.Any = None
-    engine: t.Any = None
 
 
 @dataclass(frozen=True)

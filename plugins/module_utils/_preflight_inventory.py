@@ -4,17 +4,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import PROVIDERS, check_name
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
 
 IN_CLUSTER = "in-cluster"
-
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-# k3d puts its own prefix and suffixes around the name, and what comes out has to be a host name.
-_LONGEST = 32
 
 
 def hub(survey: Survey) -> Iterator[Finding]:
@@ -34,7 +31,8 @@ def cluster_names(survey: Survey) -> Iterator[Finding]:
     for host in survey.hosts:
         named[host.cluster].append(host)
     wrong = [finding for name, hosts in named.items() for finding in _name_findings(survey, name, hosts)]
-    yield from wrong or [Finding("cluster names", f"{', '.join(sorted(named)[:8])}: valid, and different from each other")]
+    shown = ", ".join(sorted(named)[:8]) + (" ..." if len(named) > 8 else "")
+    yield from wrong or [Finding("cluster names", f"{shown}: valid, and different from each other")]
 
 
 def _name_findings(survey: Survey, name: str, hosts: list[Host]) -> Iterator[Finding]:
@@ -45,7 +43,9 @@ def _name_findings(survey: Survey, name: str, hosts: list[Host]) -> Iterator[Fin
     if name == IN_CLUSTER and not set(names) <= set(survey.hubs):
         remedy = f"Give it another cluster_name: {IN_CLUSTER} is Argo CD's name for the cluster that it runs in."
         yield Finding("cluster names", f"a spoke is named {IN_CLUSTER}", "fail", "cluster_name", remedy, names)
-    made = tuple(host.name for host in hosts if host.provider in ("k3d", "kind", "kwok"))
-    if made and not (_LABEL.fullmatch(name) and len(name) <= _LONGEST):
-        remedy = f"Use at most {_LONGEST} lower case letters, digits and hyphens (or set it, if it is the host's name)."
-        yield Finding("cluster names", f"{name} is no name for a cluster", "fail", "cluster_name", remedy, made)
+    made = tuple(host.name for host in hosts if host.provider in PROVIDERS)
+    try:
+        check_name(name)
+    except HubspokeError as error:
+        if made:
+            yield Finding("cluster names", error.message.rstrip("."), "fail", "cluster_name", error.remedy, made)

@@ -4,21 +4,28 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 
 from ansible.module_utils.ansible_release import __version__ as ansible_version
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import state_folder
 
 ANSIBLE_MINIMUM = (2, 19)
 PYTHON_MINIMUM = (3, 11)
 GIT_MINIMUM = (2, 20)
+
+CLUSTER_TOOLS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl")
+CONTROLLER_TOOLS = ("argocd", "redis-server")
+AT_HAND = ("PATH", "cache")
+
 _MIB = 1024 * 1024
+_FETCHED_GIB = 0.5
 
 
 def python(survey: Survey) -> Iterator[Finding]:
@@ -38,7 +45,7 @@ def python(survey: Survey) -> Iterator[Finding]:
 def libraries(survey: Survey) -> Iterator[Finding]:
     """The Python libraries that modules import when it is too late."""
     wanted = [("kubernetes", "kubernetes"), ("yaml", "PyYAML"), ("urllib3", "urllib3")]
-    if any(host.provider == "kwok" for host in survey.hosts):
+    if any(host.provider == KWOK for host in survey.hosts):
         wanted.append(("supervisor.supervisord", "supervisor"))
     found: list[str] = []
     for module, distribution in wanted:
@@ -69,6 +76,39 @@ def git(survey: Survey) -> Iterator[Finding]:
         yield Finding("git", answer.output.strip().removeprefix("git version "))
 
 
+def tools(survey: Survey) -> Iterator[Finding]:
+    """What a simulated cluster consists of: at hand, or to be had, with room for it."""
+    simulated = [host for host in survey.hosts if host.provider == KWOK]
+    if not simulated:
+        return
+    hubs = any(host.name in survey.hubs for host in simulated)
+    try:
+        origins = survey.probe.origins(survey.pins, (*CLUSTER_TOOLS, *(CONTROLLER_TOOLS if hubs else ())))
+    except HubspokeError as error:
+        yield Finding("tools", error.message.rstrip("."), "fail", "HUBSPOKE_CACHE_DIR", error.remedy)
+        return
+    missing = [name for name, origin in origins.items() if origin not in AT_HAND]
+    if not missing:
+        yield Finding("tools", f"{len(origins)} programs of toolchain/versions.yml at hand ({_counts(origins)})")
+        return
+    built = [name for name in missing if origins[name] == "built"]
+    groups = [g for g in survey.pins.groups.values() if set(g.tools) & set(missing)]
+    need = max(g.disk_gib if set(g.tools) & set(built) else _FETCHED_GIB for g in groups)
+    cache = survey.probe.folder(survey.probe.cache_folder)
+    remedy = "Set this environment variable to a folder where there is room and that you can write to."
+    if cache.problem or cache.free < need * 1024 * _MIB:
+        found = f"{cache.problem or f'{_size(cache.free)} free'}, {need:g} GiB needed for {', '.join(missing)}"
+        yield Finding("tools", f"{survey.probe.cache_folder}: {found}", "fail", "HUBSPOKE_CACHE_DIR", remedy)
+        return
+    how = f"; to be built with {survey.probe.go(survey.pins) or 'a Go that is fetched first'}" if built else ""
+    found = f"to be had first: {', '.join(missing)} ({_counts(origins)}{how})"
+    yield Finding("tools", found)
+
+
+def _counts(origins: Mapping[str, str]) -> str:
+    return ", ".join(f"{count} {origin}" for origin, count in sorted(Counter(origins.values()).items()))
+
+
 def state_folders(survey: Survey) -> Iterator[Finding]:
     """Whether state can be written, and is likely to fit."""
     needs: dict[str, int] = defaultdict(int)
@@ -77,7 +117,7 @@ def state_folders(survey: Survey) -> Iterator[Finding]:
         folder = state_folder(host)
         if folder:
             users[folder].append(host)
-            needs[folder] += _state_need(host, folder, survey)
+            needs[folder] += _state_need(host, survey)
     for folder, hosts in users.items():
         state = survey.probe.folder(folder)
         names = tuple(host.name for host in hosts)
@@ -95,14 +135,9 @@ def state_folders(survey: Survey) -> Iterator[Finding]:
             yield Finding("state folder", f"{folder}: writable, {_size(state.free)} free, {_size(need)} needed")
 
 
-def state_folder(host: Host) -> str:
-    """The folder of the host's state, "" where its variable cannot be used."""
-    return os.path.abspath(os.path.expanduser(host.text("hubspoke_state_dir"))) if host.text("hubspoke_state_dir") else ""
-
-
-def _state_need(host: Host, folder: str, survey: Survey) -> int:
+def _state_need(host: Host, survey: Survey) -> int:
     """Bytes that a run may add: a control plane of our own is in the state folder, an engine's is not."""
-    if host.provider != "kwok" or survey.probe.is_folder(f"{folder}/clusters/{host.cluster}"):
+    if host.provider != KWOK or host.record:
         return int(survey.options.get("space", 64)) * _MIB
     return int(survey.options.get("cluster_space", 384)) * _MIB
 

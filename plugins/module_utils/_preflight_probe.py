@@ -17,10 +17,18 @@ import threading
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Docker
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import Folder as StateFolder
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import no_progress
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain import Toolchain
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_cache import Cache, default_folder
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_fetch import Fetcher
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_go import GoFinder
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins import Pins
 
 # Reading a kubeconfig passes certificates through files that all threads share.
 _kubeconfigs = threading.Lock()
@@ -38,6 +46,20 @@ class Answer:
     code: int | None
     output: str = ""
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the Docker engine said.
+
+    :arg version: "" where none answers.
+    :arg problem: Why none does.
+    :arg is_local: Whether its containers' ports are ports of this machine.
+    """
+
+    version: str
+    problem: str = ""
+    is_local: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,6 +96,8 @@ class Probe:
 
     def __init__(self, timeout: float = 5) -> None:
         self.timeout = timeout
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
 
     # This machine
 
@@ -110,19 +134,18 @@ class Probe:
         except ImportError as error:
             raise HubspokeError(" ".join(str(error).split())) from error
 
-    def port_taken(self, port: int) -> bool:
-        """Whether something listens on a TCP port of this machine."""
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+    def port_taken(self, port: int, address: str = "127.0.0.1", protocol: str = "tcp") -> bool:
+        """Whether something listens on a port of this machine."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM) as listener:
             # Connections that are only lingering do not count; one that listens does, whatever this option says.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                listener.bind(("0.0.0.0", port))
+                listener.bind((address, port))
             except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    return True
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as caller:
-            caller.settimeout(1)
-            return caller.connect_ex(("127.0.0.1", port)) == 0
+                # Other errors say that this user may not listen there, which the engine's may.
+                return error.errno == errno.EADDRINUSE
+        return False
 
     def folder(self, path: str) -> Folder:
         """Whether a folder can be made and written to, tried by a file that has no name."""
@@ -161,30 +184,44 @@ class Probe:
 
     # The network
 
-    def engine(self) -> Answer:
-        """Ask the Docker engine for its version, as the tools do: DOCKER_HOST, Docker's context, its default socket."""
-        if self.which("docker"):
-            answer = self.run(["docker", "version", "--format", "{{.Server.Version}}"])
-            return Answer(answer.code, answer.output.strip(), _last_line(answer.error))
-        return self._ping(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+    def record(self, state_dir: str, cluster: str) -> t.Any:
+        """What a state folder knows of a cluster, None where it knows nothing.
 
-    def _ping(self, address: str) -> Answer:
-        url = urlsplit(address)
-        try:
-            with contextlib.closing(self._connected(url.scheme, url.path, url.hostname, url.port)) as connection:
-                connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-                answered = connection.recv(64).startswith(b"HTTP/1.")
-        except OSError as error:
-            return Answer(None, error=f"{address}: {error.strerror or error}")
-        return Answer(0 if answered else None, error="" if answered else f"{address}: what answers is no Docker engine")
+        :raises HubspokeError: it cannot be understood.
+        """
+        return StateFolder(state_dir, cluster).read()
 
-    def _connected(self, scheme: str, path: str, host: str | None, port: int | None) -> socket.socket:
-        if scheme == "unix":
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(self.timeout)
-            connection.connect(path)
-            return connection
-        return socket.create_connection((host or "127.0.0.1", port or 2375), self.timeout)
+    def engine(self, tools: Mapping[str, str]) -> Engine:
+        """The Docker engine's answer, asked for once.
+
+        :arg tools: Paths of programs that are not to be looked for on PATH.
+        """
+        with self._lock:
+            if self._engine is None:
+                docker = Docker(Tools(tools))
+                version, problem = docker.version()
+                self._engine = Engine(version, problem, docker.is_local)
+            return self._engine
+
+    def origins(self, pins: Pins, names: Sequence[str]) -> dict[str, str]:
+        """Where module toolchain would take these tools from: PATH, cache, release, built or wheel."""
+        found = Toolchain(pins, self._cache(), no_progress, check=True).resolve(list(names))
+        return {name: found.origins[name] for name in names}
+
+    def go(self, pins: Pins) -> str:
+        """The Go that would build what has to be built, "" where one would first have to be fetched."""
+        cache = self._cache()
+        found = GoFinder(pins, cache, Fetcher(cache, no_progress), True, no_progress).at_hand()
+        return str(found.binary) if found else ""
+
+    @property
+    def cache_folder(self) -> str:
+        """Where tools are kept."""
+        return str(self._cache().root)
+
+    @staticmethod
+    def _cache() -> Cache:
+        return Cache(default_folder(os.environ))
 
     def api(self, kubeconfig: str, context: str) -> Api:
         """Ask an API server who we are to it.
@@ -203,7 +240,7 @@ class Probe:
 
     @contextlib.contextmanager
     def private_file(self, content: str) -> Iterator[str | None]:
-        """A path at which the programs that we start can read a secret that is on no disk; None where there is no way."""
+        """A path where programs that we start can read a secret that is on no disk; None where there is no way."""
         if not hasattr(os, "memfd_create") or not os.path.isdir("/proc/self/fd"):
             yield None
             return
@@ -222,8 +259,3 @@ class _Impatient(Kube):
     def __init__(self, configuration: t.Any, headers: dict[str, t.Any] | None = None, connections: int = 16) -> None:
         super().__init__(configuration, headers, connections)
         self._pool.connection_pool_kw["retries"] = False
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""

@@ -1,82 +1,148 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Checks of what each host's provider needs on this machine: its programs, a Docker engine, free ports."""
+"""Checks of what each cluster's provider needs: its programs, a Docker engine, a version it has, free ports."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+import functools
+import os
+import re
+import typing as t
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import (
+    K3D,
+    KIND,
+    KWOK,
+    Spec,
+    check_spec,
+    choose,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
 
-ON_DOCKER = ("k3d", "kind")
-# kind calls docker itself; k3d speaks to the engine.
-PROGRAMS = {"k3d": ("k3d",), "kind": ("kind", "docker")}
+ON_DOCKER = (K3D, KIND)
+
+_VARIABLE = re.compile(r"cluster_\w+")
+_SPEC = ("version", "servers", "agents", "image", "ports", "registry_mirrors", "api_server_args")
 
 
-def choose(provider: str, state: str, recorded: str, engine: bool, programs: frozenset[str]) -> tuple[str, str]:
-    """The provider of a cluster, and why.
+def decided(hosts: Iterable[Host], probe: t.Any) -> Iterator[tuple[Host, list[Finding]]]:
+    """The hosts with their providers and records, chosen as role dev_cluster will choose.
 
-    :arg provider: cluster_provider; "" where it cannot be used.
-    :arg state: cluster_state.
-    :arg recorded: Provider of the cluster that the state folder knows.
-    :arg engine: Whether a Docker engine answers.
-    :arg programs: Those of PROGRAMS that are on PATH.
+    The Docker engine is asked at most once, and only where the choice depends on it.
     """
-    if provider != "auto":
-        return provider, ""
-    if state == "adopted":
-        return "existing", "it is adopted"
-    if recorded:
-        return recorded, "it was made so"
-    if not engine:
-        return "kwok", "no Docker engine answers"
-    for name in ON_DOCKER:
-        if set(PROGRAMS[name]) <= programs:
-            return name, "a Docker engine answers"
-    return "kwok", "a Docker engine answers, but neither k3d nor kind is on PATH"
+    for host in hosts:
+        wanted, folder = host.text("cluster_provider"), state_folder(host)
+        findings: list[Finding] = []
+        record = None
+        try:
+            record = probe.record(folder, host.cluster) if folder else None
+        except HubspokeError as error:
+            findings.append(Finding("state folder", error.message.rstrip("."), "fail", "", error.remedy, (host.name,)))
+        if wanted == "auto" and host.text("cluster_state") == "adopted":
+            yield replace(host, provider="existing", reason="it is adopted"), findings
+            continue
+        choice = choose(
+            wanted,
+            record.spec.provider if record else "",
+            {name: bool(probe.which(program(host, name))) for name in ON_DOCKER},
+            functools.partial(_ask_engine, probe, host),
+        )
+        reason = choice.reason if wanted == "auto" else ""
+        yield replace(host, provider=choice.provider, reason=reason, record=record), findings
 
 
-def wants_engine(hosts: tuple[Host, ...]) -> bool:
-    """Whether any host's provider is on a Docker engine, or would be if there were one."""
-    return any(host.text("cluster_provider") in ("auto", *ON_DOCKER) for host in hosts)
+def _ask_engine(probe: t.Any, host: Host) -> tuple[str, str]:
+    engine = probe.engine(host.get("dev_cluster_tools") or {})
+    return engine.version, engine.problem
 
 
-def with_provider(host: Host, recorded: str, engine: bool, programs: frozenset[str]) -> Host:
-    """The host with its provider decided."""
-    name, reason = choose(host.text("cluster_provider"), host.text("cluster_state"), recorded, engine, programs)
-    return replace(host, provider=name, reason=reason)
+def program(host: Host, name: str) -> str:
+    """Path or name of one of the provider's programs."""
+    return str((host.get("dev_cluster_tools") or {}).get(name) or name)
+
+
+def state_folder(host: Host) -> str:
+    """The folder of the host's state, "" where its variable cannot be used."""
+    text = host.text("hubspoke_state_dir")
+    return os.path.abspath(os.path.expanduser(text)) if text else ""
 
 
 def providers(survey: Survey) -> Iterator[Finding]:
     """Which provider makes which cluster, and whether its programs are here."""
-    by_choice: dict[tuple[str, str], list[str]] = defaultdict(list)
     for host in survey.hosts:
-        if host.provider:
-            by_choice[host.provider, host.reason].append(host.name)
-    for (name, reason), hosts in by_choice.items():
-        missing = [program for program in PROGRAMS.get(name, ()) if not survey.probe.which(program)]
-        if missing:
-            found = f"{name} needs {' and '.join(missing)}, which PATH does not have"
-            remedy = f"Install {' and '.join(missing)}, or set it to kwok, which needs neither Docker nor programs."
-            yield Finding("provider", found, "fail", "cluster_provider", remedy, tuple(hosts))
-        else:
-            because = f" ({reason})" if reason else ""
-            yield Finding("provider", f"{name}{because}", hosts=tuple(hosts))
+        name, who = host.provider, (host.name,)
+        if name in ON_DOCKER and not survey.probe.which(program(host, name)):
+            found = f"{program(host, name)} is not there"
+            remedy = f"Install {name} on PATH, or give its path in dev_cluster_tools, or set it to kwok or auto."
+            yield Finding("provider", found, "fail", "cluster_provider", remedy, who)
+        elif name:
+            yield Finding("provider", f"{name} ({host.reason})" if host.reason else name, hosts=who)
 
 
 def docker(survey: Survey) -> Iterator[Finding]:
     """A Docker engine that answers, where a provider is on one."""
-    needed = {host.provider: host for host in survey.hosts if host.provider in ON_DOCKER}
-    hosts = tuple(host.name for host in survey.hosts if host.provider in ON_DOCKER)
-    if survey.engine is None:
-        return
-    if survey.engine.code == 0:
-        yield Finding("docker", f"the engine answers {survey.engine.output}".rstrip())
-    elif needed:
-        found = f"{' and '.join(needed)} needs a Docker engine, and none answers ({survey.engine.error.rstrip('.')})"
-        remedy = "Start Docker, or set DOCKER_HOST to where its engine listens, or set cluster_provider to kwok or auto."
-        yield Finding("docker", found, "fail", "cluster_provider", remedy, hosts)
-    else:
-        yield Finding("docker", "no engine answers, and none is needed")
+    for host in survey.hosts:
+        if host.provider not in ON_DOCKER:
+            continue
+        engine = survey.probe.engine(host.get("dev_cluster_tools") or {})
+        if engine.version:
+            yield Finding("docker", f"the engine answers, version {engine.version}")
+        else:
+            found = f"{host.provider} needs a Docker engine, and none answers ({engine.problem})"
+            remedy = "Start Docker, or set DOCKER_HOST to where its engine listens, or set it to kwok or auto."
+            yield Finding("docker", found, "fail", "cluster_provider", remedy, (host.name,))
+
+
+def clusters(survey: Survey) -> Iterator[Finding]:
+    """Values that fit their types, and still make no cluster: out of range, twice the same, or not pinned."""
+    fine: list[str] = []
+    for host in survey.hosts:
+        if host.provider not in (*ON_DOCKER, KWOK):
+            continue
+        try:
+            check_spec(_spec(host))
+        except HubspokeError as error:
+            variable = next(iter(_VARIABLE.findall(f"{error.message} {error.remedy}")), "cluster_name")
+            yield Finding("cluster", error.message.rstrip("."), "fail", variable, error.remedy, (host.name,))
+            continue
+        wrong = list(_version(host, survey.pins))
+        yield from wrong
+        if not wrong:
+            fine.append(host.name)
+    if fine:
+        yield Finding("cluster", "versions, nodes and ports can be had", hosts=tuple(fine))
+
+
+def _spec(host: Host) -> Spec:
+    given = {name: value for name in _SPEC if (value := host.get(f"cluster_{name}")) is not None}
+    return Spec.load({"servers": 1, "agents": 0, **given, "provider": host.provider})
+
+
+def _version(host: Host, pins: t.Any) -> Iterator[Finding]:
+    """A kwok cluster is made of pinned binaries; the others take whatever node image there is."""
+    version, pinned = host.text("cluster_version"), pins.groups["kubernetes"].version
+    if host.provider == KWOK and version and version != pinned:
+        remedy = f"Leave it empty or set it to {pinned}, the one in toolchain/versions.yml, or use k3d or kind."
+        yield Finding("cluster", f"{version} is not pinned", "fail", "cluster_version", remedy, (host.name,))
+
+
+def ports(survey: Survey) -> Iterator[Finding]:
+    """Ports of this machine that a cluster is to listen on. Those of a cluster that is there are its own."""
+    free: list[int] = []
+    for host in survey.hosts:
+        if host.provider not in ON_DOCKER or host.record or not host.get("cluster_ports"):
+            continue
+        if not survey.probe.engine(host.get("dev_cluster_tools") or {}).is_local:
+            continue
+        for port in _spec(host).ports:
+            if survey.probe.port_taken(port.host_port, port.address, port.protocol):
+                found = f"port {port.host_port} of {port.address} is in use"
+                remedy = "Stop what listens there (`ss -ltnp` names it), or give another host_port."
+                yield Finding("ports", found, "fail", "cluster_ports", remedy, (host.name,))
+            else:
+                free.append(port.host_port)
+    if free:
+        yield Finding("ports", f"{', '.join(map(str, sorted(free)))}: free")

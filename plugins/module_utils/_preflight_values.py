@@ -92,7 +92,9 @@ def _options(path: str) -> Options:
     except FileNotFoundError:
         return {}
     except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise HubspokeError(f"{path} does not parse: {error}.", "Install the collection again.") from error
+        raise HubspokeError(
+            f"{path} does not parse: {' '.join(str(error).split())}.", "Install the collection again."
+        ) from error
     return {name: option for entry in entries.values() for name, option in (entry.get("options") or {}).items()}
 
 
@@ -186,7 +188,7 @@ class Validation:
     def _missing(self, host: str, given: set[str]) -> Iterator[Finding]:
         for name, option in self._specs.options.items():
             if option.get("required") and name not in given:
-                remedy = f"Role {self._specs.roles[name]} needs it: {_first_sentence(option)}"
+                remedy = f"Give {_described(option)} ({self._specs.roles[name]}: {_first_sentence(option)})."
                 yield Finding(VALUES, "is not given", "fail", name, remedy, (host,))
 
     def _check(self, name: str, raw: t.Any) -> tuple[t.Any, tuple[Finding, ...]]:
@@ -197,15 +199,22 @@ class Validation:
             result = validator.validate({name: raw})
             self._checked[key] = (
                 result.validated_parameters.get(name),
-                tuple(self._wrong(name, option, error) for error in result.error_messages),
+                tuple(self._wrong(name, option, raw, error) for error in result.error_messages),
             )
         return self._checked[key]
 
-    def _wrong(self, name: str, option: Option, error: str) -> Finding:
-        # A message of the validator may carry the value, which a secret must not get into.
-        found = "does not have the right type" if option.get("no_log") else _sentence(error)
-        remedy = f"It is {_described(option)} of role {self._specs.roles[name]}: {_first_sentence(option)}"
-        return Finding(VALUES, found, "fail", name, remedy)
+    def _wrong(self, name: str, option: Option, raw: t.Any, error: str) -> Finding:
+        role, meaning = self._specs.roles[name], _first_sentence(option)
+        if option.get("no_log"):
+            # A message of the validator may carry the value, which a secret must not get into.
+            found = "has the wrong type"
+        elif isinstance(raw, (list, dict)):
+            found = _sentence(error)
+        elif option.get("choices"):
+            found = f"{raw!r} is not one of its choices"
+        else:
+            found = f"{raw!r} is not {_described(option)}"
+        return Finding(VALUES, found, "fail", name, f"Give {_described(option)} ({role}: {meaning}).")
 
 
 def strange_names(strange: Mapping[str, Iterable[str]], specs: Specs) -> Iterator[Finding]:
@@ -231,21 +240,32 @@ def _without_defaults(option: Option) -> Option:
     return bare
 
 
+_TYPES = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "dict": "a mapping",
+    "list": "a list",
+    "path": "a path",
+}
+
+
 def _described(option: Option) -> str:
     if option.get("choices"):
-        return f"one of {', '.join(map(str, option['choices']))}, an option"
-    kind = option.get("type", "str")
-    if kind == "list" and option.get("elements"):
-        return f"a list of {option['elements']}, an option"
-    return f"of type {kind}, an option"
+        return f"one of {', '.join(map(str, option['choices']))}"
+    kind = _TYPES.get(option.get("type", "str"), str(option.get("type")))
+    elements = _TYPES.get(option.get("elements", ""), "")
+    return f"{kind}, each element {elements}" if elements else kind
 
 
 def _first_sentence(option: Option) -> str:
     description = option.get("description") or ""
     text = " ".join((description[0] if isinstance(description, list) and description else str(description)).split())
     text = re.sub(r"\b[A-Z]\(([^)]*)\)", r"\1", text)
-    return (text.split(". ")[0].rstrip(".") or "see its README") + "."
+    return text.split(". ")[0].rstrip(".") or "see its README"
 
 
 def _sentence(text: str) -> str:
-    return " ".join(str(text).split()).rstrip(".")
+    text = " ".join(str(text).split()).rstrip(".")
+    return f"has keys that it does not know: {text}" if ". Supported parameters include" in text else text

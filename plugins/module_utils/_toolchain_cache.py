@@ -79,10 +79,10 @@ class Cache:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise self._full(f"{error.strerror}") from error
+                raise self.full(str(error.strerror)) from error
             raise HubspokeError(
                 f"The tool cache {self.root} cannot be written: {error.strerror or error}.",
-                "Make it writable, or name another folder (`cache_dir`, or the environment's HUBSPOKE_CACHE_DIR).",
+                "Make it writable, or name another folder (`cache_dir`, or the environment variable HUBSPOKE_CACHE_DIR).",
             ) from error
 
     def need(self, gib: float, what: str, *others: Path) -> None:
@@ -95,12 +95,13 @@ class Cache:
             there = next(path for path in (folder, *folder.parents) if path.exists())
             free = shutil.disk_usage(there).free / _GIB
             if free < gib:
-                raise self._full(f"{what} needs about {gib:g} GB below {folder}, {free:.1f} GB are free")
+                raise self.full(f"{what} needs about {gib:g} GB below {folder}, {free:.1f} GB are free")
 
-    def _full(self, what: str) -> HubspokeError:
+    def full(self, what: str) -> HubspokeError:
+        """The error of a full disk."""
         return HubspokeError(
             f"The disk is full: {what}.",
-            f"Make room, or name another folder than {self.root} (`cache_dir`, or the environment's HUBSPOKE_CACHE_DIR).",
+            f"Make room, or set another folder than {self.root}: `cache_dir` or the environment variable HUBSPOKE_CACHE_DIR.",
         )
 
     @contextlib.contextmanager
@@ -148,7 +149,8 @@ class Cache:
         with self.writing():
             path = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            yield path
+            with self.writing():
+                yield path
         finally:
             remove(path)
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import http.client
 import os
 import shutil
@@ -21,7 +23,12 @@ from ansible.module_utils.urls import SSLValidationError, open_url
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_cache import Cache, sha256_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins import Wheel
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_process import Paced, Watched, censored
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_process import (
+    Paced,
+    Watched,
+    censored,
+    disk_full,
+)
 
 _MB = 1_000_000
 _CHUNK = 1 << 18
@@ -51,8 +58,9 @@ class Fetcher:
         host = urlsplit(url).netloc
         if host in self._silent:
             raise Unavailable(f"{url}: {self._silent[host]}")
-        part = self._cache.make(self._cache.root / "downloads") / f"{sha256}.part"
-        continued = part.is_file() and part.stat().st_size > 0
+        name = hashlib.sha256(f"{url} {sha256}".encode()).hexdigest()[:32]
+        part = self._cache.make(self._cache.root / "downloads") / f"{name}.part"
+        continued = _size(part) > 0
         self._download(url, part, label, timeout)
         found = sha256_of(part)
         if found != sha256 and continued:
@@ -66,60 +74,69 @@ class Fetcher:
         return part
 
     def _download(self, url: str, part: Path, label: str, timeout: float) -> None:
-        offset = part.stat().st_size if part.is_file() else 0
+        """Fetch what is missing of a file; a broken connection is taken up again as long as that brings something."""
+        while True:
+            size = _size(part)
+            try:
+                self._fetch(url, part, label, timeout)
+            except urllib.error.HTTPError as error:
+                raise Unavailable(f"{url}: HTTP {error.code} {error.reason}") from error
+            except _NO_ANSWER as error:
+                if _size(part) > size:
+                    continue
+                reason = str(getattr(error, "reason", None) or error) or type(error).__name__
+                self._silent[urlsplit(url).netloc] = reason
+                raise Unavailable(f"{url}: {reason}") from error
+            return
+
+    def _fetch(self, url: str, part: Path, label: str, timeout: float) -> None:
+        offset = _size(part)
         headers = {"Range": f"bytes={offset}-"} if offset else None
         try:
             with open_url(url, headers=headers, timeout=timeout, decompress=False) as answer:
-                if answer.status != 206:
-                    offset = 0
-                self._store(answer, part, offset, label)
+                self._store(answer, part, offset if answer.status == http.client.PARTIAL_CONTENT else 0, label)
         except urllib.error.HTTPError as error:
-            if error.code == 416:  # nothing is missing: the checksum says whether it is the file
-                return
-            raise Unavailable(f"{url}: HTTP {error.code} {error.reason}") from error
-        except _NO_ANSWER as error:
-            reason = str(getattr(error, "reason", None) or error) or type(error).__name__
-            self._silent[urlsplit(url).netloc] = reason
-            raise Unavailable(f"{url}: {reason}") from error
+            # Nothing is missing: the checksum says whether it is the file.
+            if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise
 
     def _store(self, answer: t.Any, part: Path, offset: int, label: str) -> None:
         length = answer.headers.get("Content-Length")
         whole = offset + int(length) if length else None
+        of = f" of {whole / _MB:.1f} MB" if whole else " MB"
         say = Paced(self._progress)
-        if offset or whole is None or whole > 5 * _MB:
-            self._progress(f"{label}: fetching {answer.geturl()}{f', {whole / _MB:.0f} MB' if whole else ''}")
+        if offset:
+            self._progress(f"{label}: continuing after {offset / _MB:.1f}{of} of {answer.geturl()}")
+        elif whole is None or whole > 5 * _MB:
+            self._progress(f"{label}: fetching {answer.geturl()}{f', {whole / _MB:.1f} MB' if whole else ''}")
         with self._cache.writing():
             file = part.open("r+b" if offset else "wb")
         with file:
             file.seek(offset)
-            while True:
-                chunk = answer.read(_CHUNK)
-                if not chunk:
-                    break
+            while chunk := answer.read(_CHUNK):
                 with self._cache.writing():
                     file.write(chunk)
+                    file.flush()
                 offset += len(chunk)
-                of = f" of {whole / _MB:.0f} MB, {100 * offset // whole} %" if whole else " MB"
-                say(f"{label}: fetched {offset / _MB:.0f}{of}")
-            file.truncate()
-        if whole and offset < whole:
-            raise http.client.IncompleteRead(b"", whole - offset)
+                say(f"{label}: fetched {offset / _MB:.1f}{of}")
+            if whole and offset < whole:
+                raise http.client.IncompleteRead(b"", whole - offset)
 
     def wheel(self, wheel: Wheel, workshop: Path) -> Path:
         """Fetch a wheel for this machine with pip, as pip is set up here.
 
+        :arg workshop: A folder of the cache's to work in.
         :raises Unavailable: pip is missing, finds none for this platform, or gets another file.
         """
         label = f"{wheel.name} {wheel.version}"
         if not wheel.sha256:
-            raise Unavailable(f"the wheel {label} has no checksum in versions.yml")
+            raise Unavailable(f"the wheel {label} has no checksum in versions.yml: run `make pins`")
         requirement = workshop / "requirement.txt"
         store, temporary = workshop / "wheel", workshop / "tmp"
-        with self._cache.writing():
-            store.mkdir(exist_ok=True)
-            temporary.mkdir(exist_ok=True)
-            hashes = " ".join(f"--hash=sha256:{value}" for value in wheel.sha256)
-            requirement.write_text(f"{wheel.name}=={wheel.version} {hashes}\n", encoding="utf-8")
+        store.mkdir()
+        temporary.mkdir()
+        hashes = " ".join(f"--hash=sha256:{value}" for value in wheel.sha256)
+        requirement.write_text(f"{wheel.name}=={wheel.version} {hashes}\n", encoding="utf-8")
         self._pip(wheel, requirement, store, temporary)
         found = next(store.glob("*.whl"), None)
         if found is None or sha256_of(found) not in wheel.sha256:
@@ -135,28 +152,32 @@ class Fetcher:
         say = Paced(self._progress, 3)
 
         def tick(seconds: float) -> None:
-            size = sum(path.stat().st_size for path in _files(temporary))
+            size = _size_below(temporary)
             say(f"{label}: fetched {size / _MB:.0f} MB, {seconds:.0f} s")
 
         self._progress(f"{label}: fetching its wheel")
         environment = {**os.environ, "TMPDIR": str(temporary)}
-        try:
-            status, words = Watched(
-                [*command, "-d", str(store), "-r", str(requirement)], environment, store, on_tick=tick
-            ).run()
-        except OSError as error:
-            raise Unavailable(f"pip cannot be run: {error.strerror}") from error
+        command += ["-d", str(store), "-r", str(requirement)]
+        status, words = Watched(command, environment, store, on_tick=tick).run()
+        if status and disk_full(words):
+            raise self._cache.full(f"there is no room for the wheel {label}")
         if status:
             lines = [line for line in words.splitlines() if line.lower().startswith("error")] or words.splitlines()[-1:]
             raise Unavailable(f"the wheel {label} cannot be fetched: {censored('; '.join(lines[:2]))}")
 
 
-def _files(folder: Path) -> list[Path]:
-    """Files below a folder that another process is changing."""
-    found = []
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _size_below(folder: Path) -> int:
+    """Size of everything below a folder that another process is writing to."""
+    size = 0
     for root, _, names in os.walk(folder):
-        found += [path for path in (Path(root, name) for name in names) if path.is_file()]
-    return found
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += Path(root, name).stat().st_size
+    return size
 
 
 def unpack(wheel: Path, folder: Path, members: t.Sequence[str] = ()) -> None:

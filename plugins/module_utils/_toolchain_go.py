@@ -16,17 +16,23 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_cache import Cache, remove
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_fetch import Fetcher, Unavailable, unpack
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins import Group, Pins, Tool, parse_version
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins import (
+    Group,
+    Pins,
+    Tool,
+    parse_version,
+    this_platform,
+)
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_process import (
     Paced,
     Watched,
     answer,
     censored,
+    disk_full,
 )
 
 # The same for everybody: then what one build compiled serves the next one.
 BUILD_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
-_FULL = re.compile("no space left on device|disk quota exceeded", re.IGNORECASE)
 _NOISE = re.compile(r"^(go: (downloading|finding)|#)")
 
 
@@ -43,7 +49,7 @@ class Go:
 
     def environment(self, workshop: Path) -> dict[str, str]:
         """The user's own environment (proxies, mirrors), less what would change the result."""
-        environment = {name: value for name, value in os.environ.items() if name not in ("GOOS", "GOARCH", "GOROOT")}
+        environment = {name: value for name, value in os.environ.items() if name != "GOROOT"}
         environment |= {
             "CGO_ENABLED": "0",
             "GOFLAGS": "-mod=readonly",
@@ -51,9 +57,14 @@ class Go:
             "GOWORK": "off",
             "GOTMPDIR": str(workshop),
         }
+        environment["GOOS"], environment["GOARCH"] = this_platform()
         if self._own:
-            environment |= {"GOPATH": str(self._own / "path"), "GOCACHE": str(self._own / "build"), "GOBIN": ""}
-            environment.pop("GOMODCACHE", None)
+            environment |= {
+                "GOFLAGS": "-mod=readonly -modcacherw",  # so that a plain `rm -r` of the cache works
+                "GOPATH": str(self._own / "path"),
+                "GOMODCACHE": str(self._own / "modules"),
+                "GOCACHE": str(self._own / "build"),
+            }
         return environment
 
     def build_cache(self) -> Path:
@@ -63,15 +74,21 @@ class Go:
         found = answer([str(self.binary), "env", "GOCACHE"])
         return Path(found.splitlines()[-1]) if found else Path.home()
 
-    def module(self, module: str, version: str, workshop: Path, label: str, progress: Progress) -> Path:
+    def module(
+        self, module: str, version: str, workshop: Path, label: str, progress: Progress, **environment: str
+    ) -> Path:
         """Folder of a module's sources, downloaded if need be.
 
+        :arg environment: Further variables for Go (GOPROXY=off: only if it is on this machine).
         :raises Unavailable: it cannot be had.
         """
         say = Paced(progress, 3)
         command = [str(self.binary), "mod", "download", "-json", f"{module}@{version}"]
-        tick: t.Callable[[float], None] = lambda seconds: say(f"{label}: fetching {module} {version}, {seconds:.0f} s")
-        status, words = Watched(command, self.environment(workshop), workshop, on_tick=tick).run()
+
+        def tick(seconds: float) -> None:
+            say(f"{label}: fetching {module} {version}, {seconds:.0f} s")
+
+        status, words = Watched(command, self.environment(workshop) | environment, workshop, on_tick=tick).run()
         try:
             found = json.loads(words[words.index("{") : words.rindex("}") + 1])
         except ValueError:
@@ -96,8 +113,11 @@ class Go:
                 compiled.add(text)
 
         def tick(seconds: float) -> None:
-            done = f"{len(compiled)} of {total}" if compiled else f"0 of {total}"
-            say(f"{group.label}: compiling {done} packages (fewer where some are compiled already), {seconds:.0f} s")
+            # Go names what it compiles, not what it finds compiled, and each program just before it is linked.
+            if not compiled or compiled.issuperset(packages):
+                say(f"{group.label}: linking, {seconds:.0f} s")
+            else:
+                say(f"{group.label}: compiled {len(compiled)} of at most {total} packages, {seconds:.0f} s")
 
         command = [str(self.binary), "build", "-v", *BUILD_FLAGS, "-ldflags", group.linker_flags()]
         output = workshop / "out"
@@ -138,13 +158,20 @@ class Go:
         return len(found)
 
 
+def program_name(import_path: str) -> str:
+    """What `go build` calls the program of a package: its last element that is not a major version."""
+    last, _, rest = import_path[::-1].partition("/")
+    name = last[::-1]
+    return rest[::-1].rsplit("/", 1)[-1] if rest and re.fullmatch(r"v\d+", name) else name
+
+
 def _requirements(source: Path) -> int:
     text = (source / "go.mod").read_text(encoding="utf-8")
     return len(re.findall(r"^\s+\S+ v\S+", text, re.MULTILINE))
 
 
 def _failure(what: str, words: str) -> Exception:
-    if _FULL.search(words):
+    if disk_full(words):
         return HubspokeError(
             f"The disk is full: {what}: no space left on device.",
             "Make room: Go's build cache and the tool cache need some gigabytes.",
@@ -199,7 +226,9 @@ class GoFinder:
                 return Go(Path(place))
             version = ".".join(map(str, found)) if found else "of no known version"
             reasons.append(f"{place} is {version}, {self._pins.go_minimum} or later is needed")
-        if not places or not self._path_lookup:
+        if not self._path_lookup:
+            reasons.append("PATH is not to be looked at")
+        elif not places:
             reasons.append("there is no Go on PATH")
         return None
 

@@ -83,7 +83,7 @@ class Group:
     version: str
     module: str | None
     wheel: Wheel | None
-    exact: bool
+    at_least: str | None
     stamp: t.Mapping[str, str]
     disk_gib: float
     tools: t.Mapping[str, Tool]
@@ -92,20 +92,25 @@ class Group:
 
     @property
     def label(self) -> str:
-        """What the user is told about: name and version."""
+        """What the user reads: name and version."""
         return f"{self.name} {self.version}"
 
     @property
     def folder(self) -> str:
         """Its folder below the cache's tools."""
-        return f"{self.name}@{self.wheel.version if self.wheel else self.version}"
+        return f"{self.name}@{self.version}"
+
+    @property
+    def wanted(self) -> str:
+        """Which versions serve, in words."""
+        return f"{self.at_least} or later" if self.at_least else self.version
 
     def fits(self, found: tuple[int, int, int, str] | None) -> bool:
         """Whether a program of that version may be used; a pre-release or a vendor's variant may not."""
-        wanted = parse_version(self.version)
+        wanted = parse_version(self.at_least or self.version)
         if found is None or wanted is None or found[3]:
             return False
-        return found[:3] == wanted[:3] if self.exact else found[:3] >= wanted[:3]
+        return found[:3] >= wanted[:3] if self.at_least else found[:3] == wanted[:3]
 
     def import_path(self, tool: Tool) -> str:
         """The Go package of a tool."""
@@ -126,11 +131,9 @@ class FileSet:
 
     name: str
     version: str
-    module: str | None
+    module: str
     url: str | None
-    wheel: Wheel | None
     names: t.Mapping[str, str]
-    folders: tuple[str, ...]
     sha256: t.Mapping[str, str]
 
     @property
@@ -170,7 +173,7 @@ class Pins:
         self.wheels = {name: _wheel(name, entry) for name, entry in data["wheels"].items()}
         self.groups = {name: self._group(name, entry) for name, entry in data["groups"].items()}
         self.files = {
-            name: {version: self._files(name, entry, version) for version in self._versions(entry)}
+            name: {version: _files(name, entry, version) for version in entry["versions"]}
             for name, entry in data["files"].items()
         }
 
@@ -202,7 +205,12 @@ class Pins:
 
     def names(self) -> list[str]:
         """Everything that can be asked for."""
-        tools = [name for group in self.groups.values() for tool in group.tools.values() for name in (tool.name, *tool.aliases)]
+        tools = [
+            name
+            for group in self.groups.values()
+            for tool in group.tools.values()
+            for name in (tool.name, *tool.aliases)
+        ]
         return tools + [name for entry in self.data["files"].values() for name in entry["names"]]
 
     def request(self, asked: str | t.Mapping[str, t.Any]) -> Request:
@@ -239,12 +247,13 @@ class Pins:
             )
 
     def _group(self, name: str, entry: dict[str, t.Any]) -> Group:
+        wheel = self.wheels[entry["wheel"]] if "wheel" in entry else None
         return Group(
             name=name,
-            version=str(entry["version"]),
+            version=wheel.version if wheel else str(entry["version"]),
             module=entry.get("module"),
-            wheel=self.wheels[entry["wheel"]] if "wheel" in entry else None,
-            exact=entry.get("fits", "exact") == "exact",
+            wheel=wheel,
+            at_least=entry.get("at_least"),
             stamp=entry.get("stamp", {}),
             disk_gib=float(entry.get("disk_gib", 1)),
             tools={tool: _tool(tool, options) for tool, options in entry["tools"].items()},
@@ -252,34 +261,30 @@ class Pins:
             replace=entry.get("replace", {}),
         )
 
-    def _versions(self, entry: dict[str, t.Any]) -> list[str]:
-        return [self.wheels[entry["wheel"]].version] if "wheel" in entry else list(entry["versions"])
-
-    def _files(self, name: str, entry: dict[str, t.Any], version: str) -> FileSet:
-        return FileSet(
-            name=name,
-            version=version,
-            module=entry.get("module"),
-            url=entry.get("url"),
-            wheel=self.wheels[entry["wheel"]] if "wheel" in entry else None,
-            names=entry["names"],
-            folders=tuple(entry.get("folders", [])),
-            sha256=entry.get("versions", {}).get(version) or {},
-        )
-
     def recipe(self, group: Group, tool: Tool) -> str:
         """A digest of everything that decides what a built tool is: a cached one of another recipe is made anew."""
         digest = hashlib.sha256()
-        parts = [group.linker_flags(), tool.package or "", tool.member or "", group.wheel.version if group.wheel else ""]
+        parts = [
+            group.linker_flags(),
+            tool.package or "",
+            tool.member or "",
+            *(group.wheel.sha256 if group.wheel else ()),
+        ]
         digest.update("\n".join(parts).encode())
-        if group.module:
-            for name in ("go.mod", "go.sum"):
+        try:
+            for name in ("go.mod", "go.sum") if group.module else ():
                 digest.update((self.folder / group.name / name).read_bytes())
+        except OSError as error:
+            raise HubspokeError(
+                f"{error.filename} cannot be read: {error.strerror}.",
+                "Restore it from the collection, or run `make pins`.",
+            ) from error
         return digest.hexdigest()
 
 
 def _wheel(name: str, entry: dict[str, t.Any]) -> Wheel:
-    return Wheel(name, str(entry["version"]), tuple(entry["sha256"]), entry.get("python"))
+    version = str(entry["version"])
+    return Wheel(name, version, tuple((entry.get("sha256") or {}).get(version, ())), entry.get("python"))
 
 
 def _tool(name: str, entry: dict[str, t.Any]) -> Tool:
@@ -292,4 +297,15 @@ def _tool(name: str, entry: dict[str, t.Any]) -> Tool:
         release=entry.get("release"),
         sha256=entry.get("sha256", {}),
         member=entry.get("member"),
+    )
+
+
+def _files(name: str, entry: dict[str, t.Any], version: str) -> FileSet:
+    return FileSet(
+        name=name,
+        version=version,
+        module=entry["module"],
+        url=entry.get("url"),
+        names=entry["names"],
+        sha256=entry["versions"][version] or {},
     )

@@ -17,6 +17,7 @@ import typing as t
 
 _PR_SET_PDEATHSIG = 1
 _C = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_FULL = re.compile("no space left on device|disk quota exceeded", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
 
@@ -31,24 +32,35 @@ def censored(text: str) -> str:
     return _CREDENTIALS.sub("://***@", text)
 
 
+def disk_full(text: str) -> bool:
+    """Whether a program ended because there was no room."""
+    return bool(_FULL.search(text))
+
+
 def answer(command: t.Sequence[str], timeout: float = 5) -> str | None:
     """What a program says within that time, None where it says nothing or cannot be run.
 
     Its exit status does not matter: some print their version and leave with an error.
     """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
             env={**os.environ, "KUBECONFIG": os.devnull},
+            start_new_session=True,
         )
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         return None
-    return done.stdout.decode(errors="replace").strip() or None
+    with process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            # What it has started itself may hold the pipe open.
+            os.killpg(process.pid, signal.SIGKILL)
+            return None
+    return output.decode(errors="replace").strip() or None
 
 
 class Watched:
@@ -74,19 +86,19 @@ class Watched:
         self._tail: collections.deque[str] = collections.deque(maxlen=40)
 
     def run(self) -> tuple[int, str]:
-        """Run to the end: exit status and the last lines.
-
-        :raises OSError: it cannot be started.
-        """
-        process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(self._environment),
-            cwd=self._folder,
-            preexec_fn=_die_with_parent,
-        )
+        """Run to the end: exit status and the last lines."""
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=dict(self._environment),
+                cwd=self._folder,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 (it calls the kernel and nothing of Python's)
+            )
+        except OSError as error:
+            return 127, f"{self._command[0]} cannot be run: {error.strerror}"
         try:
             self._read(t.cast("t.IO[bytes]", process.stdout))
             return process.wait(), censored("\n".join(self._tail))

@@ -86,7 +86,7 @@ class Set:
 
 
 def actions(result: t.Any) -> dict[str, str]:
-    assert not result.get("failed"), result["msg"]
+    assert "objects" in result, result["msg"]
     return {f"{item['kind']}/{item['name']}": item["action"] for item in result["objects"]}
 
 
@@ -165,7 +165,7 @@ def test_before_there_is_a_cluster_everything_would_be_created(run_module: Modul
     assert actions(predicted) == {"Namespace/apps": "created", "ConfigMap/a": "created", "Node/n": "created"}
     assert {item["namespace"] for item in predicted["objects"] if item["kind"] == "ConfigMap"} == {"apps"}
     real = run_module("manifest", arguments)
-    assert real["failed"]
+    assert "objects" not in real
     assert "kubeconfig" in real["msg"]
 
 
@@ -186,7 +186,7 @@ def test_secrets_are_applied_and_never_shown(manifest_set: Set, run_module: Modu
     assert actions(second)["Secret/s"] == "configured"
     assert "<redacted, changed>" in str(second["diff"])
     wrong = manifest_set.run(secret("s", CANARY), prune="nonsense")
-    assert wrong["failed"]
+    assert "objects" not in wrong
     encoded = base64.b64encode(CANARY.encode()).decode().rstrip("=")[:-1]
     for result in (first, second, wrong):
         assert CANARY not in str(result) + result.output
@@ -204,12 +204,13 @@ def test_anothers_keys_stay_and_anothers_values_are_not_taken_unasked(manifest_s
     assert actions(other)["ConfigMap/shared"] == "configured"
     assert not manifest_set.run(config_map("shared", {"ours": "1"}), check=True)["changed"]
     refused = manifest_set.run(config_map("shared", {"ours": "2"}), name="other")
-    assert refused["failed"]
+    assert "objects" not in refused
     assert f"ConfigMap {manifest_set.namespace}/shared was refused" in refused["msg"]
     assert "hubspoke.bootstrap-widgets" in refused["msg"]
     assert "force_conflicts" in refused["msg"]
     taken = manifest_set.run(config_map("shared", {"ours": "2"}), name="other", force_conflicts=True)
     assert actions(taken)["ConfigMap/shared"] == "configured"
+    manifest_set.run(config_map("shared", {"more": "1"}))
     kept = manifest_set.run(state="absent", name="other", create_namespace=False)
     assert actions(kept)["ConfigMap/shared"] == "kept"
 
@@ -218,7 +219,7 @@ def test_what_is_not_ready_in_time_is_named_with_what_it_lacks(manifest_set: Set
     app = deployment("stuck")
     app["spec"]["template"]["spec"]["nodeSelector"] = {"no-such": "node"}
     late = manifest_set.run(app, wait=True, wait_timeout=2)
-    assert late["failed"]
+    assert "objects" not in late
     assert f"Deployment {manifest_set.namespace}/stuck: 0 of 2 replicas available" in late["msg"]
     wanted = {"api_version": "apps/v1", "kind": "Deployment", "name": "stuck", "type": "Progressing", "status": "False"}
     condition = manifest_set.run(wait=True, wait_timeout=1, create_namespace=False, conditions=[wanted])

@@ -1,4 +1,4 @@
-module github.com/hubspoke/bootstrap/toolchain/argocd
+module hubspoke.bootstrap/toolchain/argocd
 
 go 1.26.3
 

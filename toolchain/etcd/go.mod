@@ -1,4 +1,4 @@
-module github.com/hubspoke/bootstrap/toolchain/etcd
+module hubspoke.bootstrap/toolchain/etcd
 
 go 1.24.0
 

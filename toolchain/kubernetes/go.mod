@@ -1,4 +1,4 @@
-module github.com/hubspoke/bootstrap/toolchain/kubernetes
+module hubspoke.bootstrap/toolchain/kubernetes
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module github.com/hubspoke/bootstrap/toolchain/kwok
+module hubspoke.bootstrap/toolchain/kwok
 
 go 1.26.0
 

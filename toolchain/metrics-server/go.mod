@@ -1,4 +1,4 @@
-module github.com/hubspoke/bootstrap/toolchain/metrics-server
+module hubspoke.bootstrap/toolchain/metrics-server
 
 go 1.26.4
 

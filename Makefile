@@ -1,0 +1,50 @@
+# The ways into this checkout. Each does its own set-up; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup dev test lint check unit integration molecule bench tools docs pins clean
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+RUN := .venv/bin/python tests/run.py
+
+help: ## List what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Virtual environment, collections, and this checkout under its collection's name
+	@toolchain/setup.sh
+
+dev: setup ## From nothing to a GitOps cluster on this machine
+	ansible-playbook bootstrap.yml -i inventories/dev
+
+test: setup ## Every check and every test
+	@$(RUN)
+
+lint: setup ## Every check that needs no cluster
+	@$(RUN) lint
+
+check: setup ## One step of the tests: make check ONLY=ruff
+	@$(RUN) $(ONLY)
+
+unit: setup ## Unit tests
+	@$(RUN) unit
+
+integration: setup ## Tests against a real API server
+	@$(RUN) integration
+
+molecule: setup ## Whole scenarios: make molecule, or make molecule ONLY=teardown
+	@$(RUN) $(if $(ONLY),tools $(ONLY),tools molecule)
+
+bench: setup ## Measure: make bench, or make bench ONLY=in_process
+	@.venv/bin/python tests/benchmarks/run.py $(ONLY)
+
+tools: setup ## Fetch or build the real binaries: make tools, or make tools ONLY="kubectl kwokctl"
+	@.venv/bin/python tests/tools.py $(ONLY)
+
+docs: setup ## Write each role's README.md out of its argument specification
+	.venv/bin/python tests/readmes.py
+
+pins: setup ## Renew what follows from toolchain/versions.yml: requirements.txt, go.mod, checksums
+	.venv/bin/python toolchain/pins.py
+
+clean: ## Remove what set-up and tests made in this checkout; refuses while clusters are running
+	@toolchain/clean.sh

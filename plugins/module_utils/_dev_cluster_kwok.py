@@ -1,0 +1,399 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Development clusters by kwok: a real control plane as processes on loopback, with simulated nodes.
+
+kwokctl writes certificates and starts processes; it is told every port, since two of them at once would
+choose the same. Stopping and deleting are done here: kwokctl trusts process ids from files, which after a
+restart of the machine are somebody else's.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import re
+import socket
+import time
+import typing as t
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_simulation as simulation
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import config_file
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import KWOK, Port, Spec, Traits
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools, end, processes, run
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import (
+    Config,
+    Folder,
+    Record,
+    write_private,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
+
+# Component to the program that it is, and kwokctl's options for the program and for its ports.
+COMPONENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "etcd": ("etcd", "etcdBinary", ("etcdPort", "etcdPeerPort")),
+    "kube-apiserver": ("kube-apiserver", "kubeApiserverBinary", ("kubeApiserverPort",)),
+    "kube-controller-manager": (
+        "kube-controller-manager",
+        "kubeControllerManagerBinary",
+        ("kubeControllerManagerPort",),
+    ),
+    "kube-scheduler": ("kube-scheduler", "kubeSchedulerBinary", ("kubeSchedulerPort",)),
+    "kwok-controller": ("kwok", "kwokControllerBinary", ("kwokControllerPort",)),
+    "metrics-server": ("metrics-server", "metricsServerBinary", ("metricsServerPort",)),
+}
+OPTIONAL = "metrics-server"
+TOOLS = (*(program for program, _, _ in COMPONENTS.values()), "kwokctl", "kubectl")
+
+# Below the ports that the system gives to connections, so that a stopped cluster finds its own free again.
+_PORTS = range(17000, 29000)
+_PATIENCE = 10.0
+
+# Containers are simulated, so nothing would ever answer behind a webhook's Service, and every object that it
+# is asked about would be refused. All other admission is as ever.
+_WEBHOOKS = "MutatingAdmissionWebhook,ValidatingAdmissionWebhook"
+
+
+def api_server_args(spec: Spec, pki: str) -> dict[str, str]:
+    """The API server's arguments besides kwokctl's own; a user's come before ours, an empty one takes ours away."""
+    ours = {
+        "service-cluster-ip-range": simulation.SERVICE_RANGE,
+        "disable-admission-plugins": _WEBHOOKS,
+        # metrics-server knows by these who asks, the API server having asked in their name.
+        "requestheader-client-ca-file": f"{pki}/ca.crt",
+        "requestheader-allowed-names": "kwok-admin",
+        "requestheader-username-headers": "X-Remote-User",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+    }
+    return {key: value for key, value in {**ours, **spec.api_server_args}.items() if value != ""}
+
+
+def configuration(
+    name: str, spec: Spec, version: str, home: str, tools: t.Mapping[str, str], ports: t.Mapping[str, int]
+) -> dict[str, t.Any]:
+    """What kwokctl is given.
+
+    :arg home: Folder of all that kwokctl makes.
+    :arg tools: Program to path; without metrics-server where there is none.
+    :arg ports: kwokctl's option to port.
+    """
+    metrics = OPTIONAL in tools
+    pki = f"{home}/clusters/{name}/pki"
+    options: dict[str, t.Any] = {
+        "runtime": "binary",
+        "bindAddress": "127.0.0.1",
+        "kubeVersion": version,
+        "disableQPSLimits": True,
+        "cacheDir": f"{home}/cache",
+        "kubectlBinary": tools["kubectl"],
+        **{option: tools[program] for program, option, _ in COMPONENTS.values() if program in tools},
+        **ports,
+    }
+    patches = {
+        "kube-apiserver": api_server_args(spec, pki),
+        "kube-controller-manager": {
+            "horizontal-pod-autoscaler-sync-period": "5s",
+            "cluster-signing-cert-file": f"{pki}/ca.crt",
+            "cluster-signing-key-file": f"{pki}/ca.key",
+        },
+        # Ours are read besides those that kwokctl writes for nodes and pods.
+        "kwok-controller": {"config": f"{home}/stages.yaml"},
+    }
+    if metrics:
+        options |= {"enable": [OPTIONAL], "metricsServerManifests": [f"{home}/metrics"]}
+    component_patches = [
+        {"name": component, "extraArgs": [{"key": key, "value": value} for key, value in arguments.items()]}
+        for component, arguments in patches.items()
+    ]
+    if metrics:
+        fast = {"key": "metric-resolution", "value": "10s", "override": True}
+        component_patches.append({"name": OPTIONAL, "extraArgs": [fast]})
+    return {
+        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+        "kind": "KwokctlConfiguration",
+        "metadata": {"name": name},
+        "options": options,
+        "componentsPatches": component_patches,
+    }
+
+
+def choose_ports(key: str, taken: Iterable[int], free: Callable[[int], bool]) -> dict[str, int]:
+    """A port for each of kwokctl's options; the same for the same cluster as long as they are free.
+
+    :arg key: What the cluster is known by.
+    :arg taken: Ports of other clusters, running or not.
+    """
+    names = [name for _, _, options in COMPONENTS.values() for name in options]
+    start = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % (len(_PORTS) // 10) * 10
+    others = set(taken)
+    found: dict[str, int] = {}
+    for offset in range(len(_PORTS)):
+        port = _PORTS[(start + offset) % len(_PORTS)]
+        if port not in others and free(port):
+            found[names[len(found)]] = port
+            if len(found) == len(names):
+                return found
+    raise HubspokeError("There are not enough free ports for a cluster.", "End other clusters or servers.")
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen there."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+class Kwok:
+    """One cluster of kwok's.
+
+    :arg folder: Its folder.
+    :arg say: Told what is being done.
+    :arg timeout: Seconds for it to become ready.
+    """
+
+    name = KWOK
+    simulated = True
+    traits = Traits(
+        unsupported={
+            "ports": "its nodes are simulated, and nothing listens in them",
+            "registry_mirrors": "no image is ever pulled",
+            "image": "its nodes are simulated",
+        },
+        live=("agents",),
+        single_server=True,
+        least_agents=1,
+    )
+
+    def __init__(self, name: str, folder: Folder, tools: Tools, say: Callable[[str], None], timeout: int) -> None:
+        self.cluster = name
+        self.context = f"kwok-{name}"
+        self._folder, self._tools, self._say, self._timeout = folder, tools, say, timeout
+        self._home = folder.file("kwok")
+        self._work = folder.file("kwok", "clusters", name)
+        self._binaries_version: str | None = None
+
+    # Reading
+
+    def components(self, record: Record) -> list[str]:
+        """The components that it was made with."""
+        return [name for name in COMPONENTS if name != OPTIONAL or record.extra.get("metrics")]
+
+    def alive(self) -> set[str]:
+        """The components that run."""
+        return {os.path.basename(command[0]) for command in processes(self._work).values()}
+
+    def is_complete(self) -> bool:
+        """Whether what it needs to start is on disk."""
+        return all(os.path.exists(os.path.join(self._work, *path)) for path in (("kwok.yaml",), ("pki", "admin.crt")))
+
+    def leftovers(self) -> bool:
+        """Whether processes of it run."""
+        return bool(processes(self._folder.path))
+
+    # Making
+
+    def check(self, spec: Spec, held: Iterable[Port]) -> None:
+        """:raises HubspokeError: it cannot be made on this machine."""
+        self._tools.require([tool for tool in TOOLS if tool != OPTIONAL], KWOK)
+        version = self.version(Spec(KWOK))
+        if spec.version and version and spec.version != version:
+            raise HubspokeError(
+                f"cluster_version {spec.version} is not available for kwok: the kube-apiserver here is {version}.",
+                f"Set cluster_version to {version} or leave it empty, or give other programs in dev_cluster_tools.",
+            )
+
+    def version(self, spec: Spec) -> str:
+        """Version of a cluster that would be made now, empty where its programs are yet to come."""
+        if spec.version:
+            return spec.version
+        if self._binaries_version is None:
+            program = self._tools.find("kube-apiserver")
+            answer = re.search(r"v\d+\.\d+\.\d+\S*", run([program, "--version"])) if program else None
+            self._binaries_version = answer[0] if answer else ""
+        return self._binaries_version
+
+    def prepare(self, spec: Spec) -> None:
+        """Nothing can fail before the first process does."""
+
+    def reserve(self, record: Record) -> None:
+        """Choose the ports, and keep them from clusters that are being made at the same time."""
+        with self._folder.neighbours() as others:
+            taken = [port for other in others for port in other.extra.get("ports", {}).values()]
+            ports = choose_ports(self._folder.path, taken, is_free)
+            record.extra = {"ports": ports, "metrics": self._tools.find(OPTIONAL) is not None}
+            self._folder.write(record)
+
+    def create(self, record: Record) -> None:
+        """Make it, and start it."""
+        wanted = [tool for tool in TOOLS if tool != OPTIONAL or record.extra["metrics"]]
+        tools = self._tools.require(wanted, KWOK)
+        version = self.version(record.spec)
+        config = configuration(self.cluster, record.spec, version, self._home, tools, record.extra["ports"])
+        os.makedirs(os.path.join(self._home, "metrics"), mode=0o700)
+        write_private(os.path.join(self._home, "kwokctl.yaml"), config_file(config))
+        write_private(os.path.join(self._home, "stages.yaml"), simulation.STAGES)
+        write_private(os.path.join(self._home, "metrics", "metrics.yaml"), simulation.METRICS)
+        kustomization = config_file({"resources": ["metrics.yaml"]})
+        write_private(os.path.join(self._home, "metrics", "kustomization.yaml"), kustomization)
+        self._kwokctl("create", "cluster", "--kubeconfig", "")
+
+    def start(self, record: Record) -> None:
+        """Start what does not run; all of it, if it runs and does not answer."""
+        missing = set(self.components(record)) - self.alive()
+        if not missing:
+            if self._answers():
+                return
+            self._say("it does not answer, so it is started again")
+            self.stop()
+            missing = set(self.components(record))
+        self._mend(missing, record)
+        self._kwokctl("start", "cluster")
+
+    def _answers(self) -> bool:
+        try:
+            wait_until_ready(Kube.from_params({"kubeconfig": self.kubeconfig(), "context": self.context}), _PATIENCE)
+        except HubspokeError:
+            return False
+        return True
+
+    def _mend(self, missing: set[str], record: Record) -> None:
+        """Put right what keeps kwokctl from starting components again."""
+        for component in missing:
+            program, _, options = COMPONENTS[component]
+            for port in (record.extra["ports"][option] for option in options):
+                if not is_free(port):
+                    raise HubspokeError(
+                        f"Port {port}, which cluster {self.cluster} was made with for its {component}, is in use.",
+                        f"End what listens there (`ss -ltnp sport = :{port}` names it), or delete the cluster.",
+                    )
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self._work, "pids", f"{component}.pid"))
+            link = os.path.join(self._work, "bin", component)
+            if not os.path.exists(link):
+                path = self._tools.require([program], KWOK)[program]
+                os.makedirs(os.path.dirname(link), exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(link)
+                os.symlink(path, link)
+
+    def _kwokctl(self, *arguments: str) -> None:
+        kwokctl = self._tools.require(["kwokctl"], KWOK)["kwokctl"]
+        config = os.path.join(self._home, "kwokctl.yaml")
+        # Variables of the user's would come before the configuration.
+        strange = [name for name in os.environ if name.startswith("KWOK_")]
+        run(
+            [kwokctl, "--config", config, "--name", self.cluster, *arguments],
+            {"KWOK_WORKDIR": self._home},
+            timeout=self._timeout,
+            without=strange,
+        )
+
+    def settle(self, kube: Kube, spec: Spec) -> None:
+        """Nodes as many as wanted, a default StorageClass, and wait until pods could run."""
+        version = kube.version()
+        names = [item["metadata"]["name"] for item in kube.request("GET", "/api/v1/nodes")["items"]]
+        present = {index for name in names if (index := simulation.node_index(self.cluster, name)) is not None}
+        wanted = set(range(spec.agents))
+        posts: list[tuple[str, t.Any]] = list(simulation.OBJECTS.items())
+        posts += [("/api/v1/nodes", simulation.node(self.cluster, i, version)) for i in sorted(wanted - present)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda post: _create(kube, *post), posts))
+            gone = [simulation.node_name(self.cluster, index) for index in present - wanted]
+            list(pool.map(lambda name: kube.delete_path(f"/api/v1/nodes/{name}"), gone))
+        deadline = time.monotonic() + self._timeout
+        while lack := _lack(kube, spec.agents, self.cluster):
+            if time.monotonic() > deadline:
+                raise HubspokeError(
+                    f"Cluster {self.cluster} is not ready after {self._timeout} s: {lack}.",
+                    f"Look at the logs in {self._work}/logs.",
+                )
+            time.sleep(0.05)
+
+    # Ending
+
+    def stop(self) -> None:
+        """End its processes, etcd last."""
+        end(self._folder.path, lambda program: program != "etcd", _PATIENCE)
+        end(self._folder.path, patience=_PATIENCE)
+
+    def delete(self) -> None:
+        """End its processes, also a kwokctl that was left alone; its files are its folder's."""
+        end(self._folder.path)
+
+    # Addresses
+
+    def kubeconfig(self) -> Config:
+        """With the certificates in it, so that it can be copied."""
+        pki = os.path.join(self._work, "pki")
+
+        def data(name: str) -> str:
+            with open(os.path.join(pki, name), "rb") as file:
+                return base64.b64encode(file.read()).decode()
+
+        record = self._folder.read()
+        if record is None:
+            raise HubspokeError(f"There is no cluster {self.cluster}.")
+        server = f"https://127.0.0.1:{record.extra['ports']['kubeApiserverPort']}"
+        cluster = {"server": server, "certificate-authority-data": data("ca.crt")}
+        user = {"client-certificate-data": data("admin.crt"), "client-key-data": data("admin.key")}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": self.context, "cluster": cluster}],
+            "users": [{"name": self.context, "user": user}],
+            "contexts": [{"name": self.context, "context": {"cluster": self.context, "user": self.context}}],
+            "current-context": self.context,
+            "preferences": {},
+        }
+
+    def hub_address(self, address: str) -> str:
+        """The same: a hub whose pods are simulated runs as processes on this machine."""
+        return address
+
+
+def wait_until_ready(kube: Kube, timeout: float) -> None:
+    """Wait for an API server.
+
+    :raises HubspokeError: it does not become ready.
+    """
+    deadline, pause = time.monotonic() + timeout, 0.02
+    while True:
+        try:
+            kube.request("GET", "/readyz")
+            return
+        except ApiError as error:
+            # A wrong credential does not become right by waiting.
+            if time.monotonic() > deadline or error.status in (401, 403):
+                raise
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.5)
+
+
+def _create(kube: Kube, path: str, body: t.Any) -> None:
+    try:
+        kube.request("POST", path, body)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+
+
+def _lack(kube: Kube, agents: int, cluster: str) -> str:
+    """What a cluster still needs before pods can run, empty when nothing."""
+    ready = 0
+    for node in kube.request("GET", "/api/v1/nodes")["items"]:
+        conditions = {item["type"]: item["status"] for item in node.get("status", {}).get("conditions", ())}
+        ours = simulation.node_index(cluster, node["metadata"]["name"]) is not None
+        ready += ours and conditions.get("Ready") == "True"
+    if ready < agents:
+        return f"{ready} of {agents} nodes are Ready"
+    if kube.get_path("/api/v1/namespaces/default/serviceaccounts/default") is None:
+        return "namespace default has no service account yet"
+    return ""

@@ -1,0 +1,346 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Processes on this machine, kept running by a supervisord of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import time
+import typing as t
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _process_table
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_processes_health import Health, taken, wait
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_processes_plan import (
+    KEEP,
+    RESTART,
+    START,
+    UP,
+    Document,
+    Found,
+    State,
+    Step,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress, no_progress
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor import (
+    Supervisor,
+    base_environment,
+    configuration,
+    tail,
+    write,
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_RESERVED = frozenset({"logs", "run"})
+_LOG_LINES = 12
+
+
+def document(process: t.Mapping[str, t.Any], directory: pathlib.Path) -> Document:
+    """A process as it will be described to the launcher.
+
+    :arg process: As the module's argument has it.
+    :raises HubspokeError: it cannot be started like that; the message names it.
+    """
+    name = process["name"]
+    if not _NAME.fullmatch(name) or name in _RESERVED:
+        raise HubspokeError(f"{name!r} cannot be the name of a process.", "Use letters, digits, dots, dashes and _.")
+    environment = {
+        **base_environment(str(directory)),
+        **_text(process["environment"]),
+        **_text(process["secret_environment"]),
+    }
+    health = {key: value for key, value in (process["health"] or {}).items() if value}
+    try:
+        Health(**health).addresses()
+    except ValueError as error:
+        raise HubspokeError(f"health of process {name}: {error} is no address.", "Give host:port, or a URL.") from error
+    command = [str(part) for part in process["command"]]
+    if not command:
+        raise HubspokeError(f"The command of process {name} is empty.", "Give the program and its arguments.")
+    program = shutil.which(command[0], path=environment["PATH"])
+    if program is None:
+        raise HubspokeError(
+            f"The program {command[0]} of process {name} is not there, or is not executable.",
+            "Give its absolute path, or a name that is on the PATH of `environment`.",
+        )
+    files = {str(path): content for path, content in (process["files"] or {}).items()}
+    for path in (*files, *process["folders"]):
+        if os.path.isabs(path) or ".." in pathlib.PurePath(path).parts:
+            raise HubspokeError(f"{path} of process {name} is not below its folder.", "Give a path relative to it.")
+    return {
+        "command": [program, *command[1:]],
+        "directory": process["directory"] or str(directory / name),
+        "environment": environment,
+        "files": files,
+        "folders": list(process["folders"]),
+        "health": health,
+        "loopback": process["loopback"],
+        "stop_seconds": process["stop_seconds"],
+    }
+
+
+def _text(values: t.Mapping[str, t.Any] | None) -> dict[str, str]:
+    """Values as a shell would have them; true and false as programs expect them."""
+    return {
+        str(name): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in (values or {}).items()
+        if value is not None
+    }
+
+
+class LocalProcesses:
+    """The engine of the modules `local_processes` and `local_processes_info`.
+
+    :arg directory: Where everything of theirs is.
+    :arg name: What to call them in messages.
+    """
+
+    def __init__(self, directory: str, name: str, progress: Progress = no_progress) -> None:
+        self.supervisor = Supervisor(directory, name)
+        self.directory = self.supervisor.directory
+        self._progress = progress
+
+    # Reading
+
+    def find(self, wanted: t.Mapping[str, Document] | None = None) -> Found:
+        """What is there.
+
+        :arg wanted: What is to be there, to see whether the supervisord that runs has the right configuration.
+        """
+        processes = _process_table.table()
+        living = self.supervisor.process(processes) is not None and self.supervisor.answers()
+        found = Found(documents=self._documents(), orphans=len(self.supervisor.orphans(processes)))
+        if living:
+            found.states = self.states()
+            found.supervised = wanted is None or self._has_header(wanted)
+            _added, changed, _removed = self.supervisor.call("supervisor.reloadConfig")[0]
+            sections = self._changed_sections(wanted or {})
+            found.stale = frozenset({*changed, *sections} & {*found.states})
+        return found
+
+    def _documents(self) -> dict[str, Document]:
+        found = {}
+        for path in sorted(self.supervisor.run.glob("*.json")):
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                entry = json.loads(path.read_text())
+                folder = pathlib.Path(entry["directory"])
+                entry["files"] = {name: _read(folder / name) for name in entry["files"]}
+                found[path.stem] = entry
+        return found
+
+    def states(self) -> dict[str, State]:
+        """How supervisord sees each process."""
+        return {
+            info["name"]: State(info["statename"], info["pid"] or None, info["start"], info["exitstatus"])
+            for info in self.supervisor.call("supervisor.getAllProcessInfo")
+        }
+
+    def _configuration(self, wanted: t.Mapping[str, Document]) -> str:
+        return configuration(self.supervisor, {name: entry["stop_seconds"] for name, entry in wanted.items()})
+
+    def _has_header(self, wanted: t.Mapping[str, Document]) -> bool:
+        return _sections(self._written()).get("") == _sections(self._configuration(wanted)).get("")
+
+    def _changed_sections(self, wanted: t.Mapping[str, Document]) -> list[str]:
+        now, then = _sections(self._written()), _sections(self._configuration(wanted))
+        return [name for name in then if name in now and now[name] != then[name]]
+
+    def _written(self) -> str:
+        return _read(self.supervisor.configuration) or ""
+
+    def last_lines(self, name: str) -> str:
+        """The end of a process's log."""
+        return tail(self.log(name), _LOG_LINES)
+
+    def log(self, name: str) -> pathlib.Path:
+        """Where a process's output goes."""
+        return self.supervisor.logs / f"{name}.log"
+
+    def report(self, log_lines: int) -> dict[str, t.Any]:
+        """How everything is, for people and for tests."""
+        found = self.find()
+        members = self._members(found.states)
+        listeners = _process_table.listeners(members)
+        processes = []
+        for name in sorted({*found.states, *found.documents}):
+            state = found.states.get(name, State("STOPPED"))
+            health = Health(**found.documents.get(name, {}).get("health", {}))
+            lack = f"it is {state.word}" if state.name not in UP else health.missing()
+            processes.append(
+                {
+                    "name": name,
+                    "pid": state.pid,
+                    "state": state.word,
+                    "started": state.started if state.pid else None,
+                    "works": not lack,
+                    "lacks": lack or "",
+                    "listens": sorted({str(at) for at in listeners if members[at.pid] == name}),
+                    "log": str(self.log(name)),
+                    "last_lines": tail(self.log(name), log_lines).splitlines() if log_lines else [],
+                }
+            )
+        return {"supervised": found.supervised, "orphans": found.orphans, "processes": processes}
+
+    def _members(self, states: t.Mapping[str, State]) -> dict[int, str]:
+        """The name of the process to which each pid belongs: supervisord makes each a process group."""
+        groups = {state.pid: name for name, state in states.items() if state.pid}
+        return {process.pid: groups[process.group] for process in _process_table.table() if process.group in groups}
+
+    def exposed(self) -> list[tuple[str, str]]:
+        """Name and address of each process that listens where other machines may reach it."""
+        members = self._members(self.states())
+        return [(members[at.pid], str(at)) for at in _process_table.listeners(members) if not at.loopback]
+
+    # Changing
+
+    def apply(self, wanted: t.Mapping[str, Document], steps: list[Step], found: Found) -> None:
+        """Carry out a plan.
+
+        Whatever changes is stopped before its description is written, so a run that is killed in between is
+        finished by the next one.
+
+        :raises HubspokeError: a port is taken, or something cannot be written or stopped.
+        """
+        if found.supervised:
+            self._end_orphans()
+            self._stop([step.name for step in steps if step.verb != KEEP and step.name in found.states])
+        else:
+            self.supervisor.stop()
+        starting = [step.name for step in steps if step.verb in (START, RESTART)]
+        for name in starting:
+            self._check_ports(name, wanted[name])
+        self._write(wanted, [step for step in steps if step.verb != KEEP])
+        if found.supervised:
+            self._reload(starting)
+        else:
+            self.supervisor.start()
+
+    def remove(self, found: Found) -> None:
+        """Stop everything, and leave no file of ours."""
+        self.supervisor.stop()
+        for name, entry in found.documents.items():
+            self._remove_folder(name, entry)
+        self.supervisor.remove_files()
+
+    def wait(self, wanted: t.Mapping[str, Document], timeout: float) -> None:
+        """Wait until each process works."""
+        healths = {name: Health(**entry["health"]) for name, entry in wanted.items()}
+        wait(healths, self.states, self.last_lines, timeout, self._progress)
+
+    def _end_orphans(self) -> None:
+        left = self.supervisor.orphans(_process_table.table())
+        if left and _process_table.end(left):
+            raise HubspokeError(f"Processes of an earlier supervisord of {self.supervisor.name} cannot be ended.")
+
+    def _stop(self, names: list[str]) -> None:
+        for name in names:
+            with contextlib.suppress(HubspokeError):  # it is not running
+                self.supervisor.call("supervisor.stopProcess", name, False)
+        deadline = time.monotonic() + 60
+        while any(self.states()[name].name in (*UP, "STOPPING", "BACKOFF") for name in names):
+            if time.monotonic() > deadline:
+                raise HubspokeError(f"supervisord of {self.supervisor.name} does not stop {', '.join(names)}.")
+            time.sleep(0.03)
+
+    def _check_ports(self, name: str, entry: Document) -> None:
+        """A stranger on a port would pass for the process itself."""
+        for host, port in Health(**entry["health"]).addresses():
+            if taken(host, port):
+                owners = sorted({at.pid for at in _process_table.listeners() if at.port == port})
+                by = f" by process {owners[0]}" if owners else ""
+                raise HubspokeError(
+                    f"{host}:{port}, the address of process {name} of {self.supervisor.name}, is in use{by}.",
+                    "End what uses it, or choose another port.",
+                )
+
+    def _write(self, wanted: t.Mapping[str, Document], steps: list[Step]) -> None:
+        try:
+            for folder in (self.directory, self.supervisor.logs, self.supervisor.run):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.supervisor.write_launcher()
+            for step in steps:
+                self._write_one(step, wanted.get(step.name))
+        except OSError as error:
+            raise HubspokeError(f"{error.filename}: {error.strerror}.", "Make space, or choose another folder.") from error
+        write(self.supervisor.configuration, self._configuration(wanted))
+
+    def _write_one(self, step: Step, entry: Document | None) -> None:
+        description = self.supervisor.run / f"{step.name}.json"
+        if entry is None:
+            self._remove_folder(step.name, step.before or {})
+            description.unlink(missing_ok=True)
+            self.log(step.name).unlink(missing_ok=True)
+            return
+        folder = pathlib.Path(entry["directory"])
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in (step.before or {}).get("files", {}):
+            if name not in entry["files"]:
+                (folder / name).unlink(missing_ok=True)
+        for name in entry["folders"]:
+            (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, content in entry["files"].items():
+            (folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write(folder / name, content)
+        write(description, json.dumps({**entry, "files": sorted(entry["files"])}))
+
+    def _remove_folder(self, name: str, entry: Document) -> None:
+        if entry.get("directory") == str(self.directory / name):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+
+    def _reload(self, starting: list[str]) -> None:
+        added, changed, removed = self.supervisor.call("supervisor.reloadConfig")[0]
+        for name in (*removed, *changed):
+            self._stop([name])
+            self.supervisor.call("supervisor.removeProcessGroup", name)
+        for name in (*added, *changed):
+            self.supervisor.call("supervisor.addProcessGroup", name)
+        for name in starting:
+            if name not in (*added, *changed):
+                self.supervisor.call("supervisor.startProcess", name, False)
+
+    @contextlib.contextmanager
+    def locked(self, timeout: float) -> t.Iterator[None]:
+        """One run at a time."""
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.directory / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise HubspokeError(
+                f"The folder {self.directory} of the processes of {self.supervisor.name} cannot be used: "
+                f"{error.strerror}.",
+                "Choose another, or give yourself the right to write there.",
+            ) from error
+        try:
+            deadline, said = time.monotonic() + timeout, False
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                if not said:
+                    self._progress(f"another run is at work on the processes of {self.supervisor.name}")
+                    said = True
+                if time.monotonic() > deadline:
+                    raise HubspokeError(f"Another run holds {self.directory / '.lock'}.", "Wait for its end.")
+                time.sleep(0.1)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _sections(text: str) -> dict[str, str]:
+    """supervisord's configuration by program, what comes before the first under the empty name."""
+    header, *programs = text.split("[program:")
+    return {"": header, **{name: rest for name, _bracket, rest in (program.partition("]") for program in programs)}}
+
+
+def _read(path: pathlib.Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,106 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The registry of preflight's checks, and what it takes to run them. A new check is a function and a line in CHECKS."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import typing as t
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_inventory as inventory
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_machine as machine
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_providers as providers
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_reach as reach
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_values as values
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import (
+    Check,
+    Finding,
+    Host,
+    Survey,
+    collect,
+    joined,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins import Pins
+
+CHECKS = (
+    Check("hub", inventory.hub),
+    Check("cluster names", inventory.cluster_names),
+    Check("provider", providers.providers),
+    Check("docker", providers.docker),
+    Check("cluster", providers.clusters),
+    Check("ports", providers.ports),
+    Check(reach.NAME, reach.clusters),
+    Check("python", machine.python),
+    Check("libraries", machine.libraries),
+    Check("git", machine.git),
+    Check("tools", machine.tools),
+    Check("state folder", machine.state_folders),
+)
+NAMES = (values.VALUES, values.NAMES, *(check.name for check in CHECKS))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything is known but what the checks find.
+
+    :arg first: What was found while the variables were read.
+    """
+
+    survey: Survey
+    first: tuple[Finding, ...]
+    skip: frozenset[str]
+
+    def findings(self) -> list[Finding]:
+        """Run the checks."""
+        found = joined(finding for finding in self.first if finding.check not in self.skip)
+        return found + collect((check for check in CHECKS if check.name not in self.skip), self.survey)
+
+
+def prepare(params: Mapping[str, t.Any], probe: t.Any, censor: Callable[..., None]) -> Prepared:
+    """Read the hosts and their variables.
+
+    :arg params: Arguments of the module.
+    :arg censor: Called with every secret among the variables, before anything else is done with them.
+    :raises HubspokeError: an argument of the module itself is wrong.
+    """
+    _refuse_unknown(params["skip"])
+    facts: Mapping[str, Mapping[str, t.Any]] = params["hosts"] or {}
+    specs = values.load(params["folder"], params["roles"])
+    for given in facts.values():
+        censor(*values.secrets(given.get("variables") or {}, specs.options))
+    validation = values.Validation(specs)
+    hosts: list[Host] = []
+    findings: list[Finding] = []
+    for name, given in facts.items():
+        host, wrong = validation.host(name, given)
+        hosts.append(host)
+        findings += wrong
+    count = sum(len(host.given) for host in hosts)
+    if not findings:
+        of = f"{len(params['roles'])} roles"
+        findings.append(Finding(values.VALUES, f"{count} variables of {len(hosts)} clusters fit the specs of {of}"))
+    findings += values.strange_names({name: given.get("strange") or [] for name, given in facts.items()}, specs)
+    decided = list(providers.decided(hosts, probe))
+    findings += [finding for _host, wrong in decided for finding in wrong]
+    survey = Survey(
+        hosts=tuple(host for host, _wrong in decided),
+        hubs=tuple(params["hubs"] or ()),
+        options=params,
+        pins=Pins.load(os.path.join(params["folder"], "toolchain")),
+        probe=probe,
+    )
+    return Prepared(survey, tuple(findings), frozenset(params["skip"]))
+
+
+def _refuse_unknown(skip: list[str]) -> None:
+    for name in skip:
+        if name not in NAMES:
+            close = difflib.get_close_matches(name, NAMES, 1)
+            hint = f"Did you mean {close[0]}? " if close else ""
+            raise HubspokeError(
+                f"preflight_skip names {name!r}, which is no check.", f"{hint}The checks are: {', '.join(NAMES)}."
+            )

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every check and test, in one list that `make`, pre-commit and CI share.
+
+  tests/run.py              all, the cheap ones first
+  tests/run.py lint         one group (lint, unit, integration, molecule)
+  tests/run.py ruff types   single steps
+  tests/run.py --list       what there is
+
+All steps are run, whatever fails; at the end stands a table, and the exit code is not 0 if one of them failed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BIN = ROOT / ".venv/bin"
+PYTHON = str(BIN / "python")
+SKIPPED = 77
+"""Exit code of a step that says why it could not be tried here."""
+
+# Everything that needs a cluster needs these; fetched or built once, by the module itself.
+TOOLS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "etcd", "kwok", "kwokctl")
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One command."""
+
+    name: str
+    group: str
+    command: tuple[str, ...]
+    needs: str = ""
+    """A step without which this one cannot succeed."""
+
+
+STEPS = (
+    Step("ruff", "lint", ("ruff", "check", ".")),
+    Step("format", "lint", ("ruff", "format", "--check", ".")),
+    Step("yaml", "lint", ("yamllint", "--strict", ".")),
+    Step("changelog", "lint", ("antsibull-changelog", "lint")),
+    Step("readmes", "lint", (PYTHON, "tests/readmes.py", "--check")),
+    Step("types", "lint", ("mypy", ".venv/collections/ansible_collections/hubspoke/bootstrap/plugins")),
+    Step("unit", "unit", (PYTHON, "-m", "pytest", "tests/unit")),
+    Step("ansible-lint", "lint", ("ansible-lint", "--nocolor")),
+    Step("sanity", "lint", (PYTHON, "tests/sanity/run.py")),
+    Step("tools", "integration", (PYTHON, "tests/tools.py", *TOOLS)),
+    Step("integration", "integration", (PYTHON, "-m", "pytest", "tests/integration"), needs="tools"),
+    Step("default", "molecule", (PYTHON, "molecule/run.py", "default"), needs="tools"),
+    Step("teardown", "molecule", (PYTHON, "molecule/run.py", "teardown"), needs="tools"),
+    Step("kind", "molecule", (PYTHON, "molecule/run.py", "kind"), needs="tools"),
+)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How a step went."""
+
+    step: Step
+    verdict: str
+    seconds: float
+    closing: str
+
+
+def environment() -> dict[str, str]:
+    """The checkout's own Python and configuration first, whatever the caller has set."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    return {
+        **kept,
+        "PATH": f"{BIN}:{os.environ.get('PATH', '')}",
+        "VIRTUAL_ENV": str(BIN.parent),
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+    }
+
+
+def run(step: Step, number: int, total: int) -> Outcome:
+    """Run one step, showing its output as it comes and keeping its last line."""
+    say(f"[{number}/{total}] {step.name}: {' '.join(_short(word) for word in step.command)}")
+    start = time.monotonic()
+    closing = ""
+    with subprocess.Popen(
+        step.command,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            closing = line.strip() or closing
+    verdict = {0: "ok", SKIPPED: "skipped"}.get(process.returncode, "FAILED")
+    return Outcome(step, verdict, time.monotonic() - start, closing.strip("= "))
+
+
+def _short(word: str) -> str:
+    return word.removeprefix(f"{BIN}/")
+
+
+def say(message: str) -> None:
+    """A heading."""
+    print(f"\n=== {message}", flush=True)
+
+
+def summary(outcomes: list[Outcome]) -> None:
+    """The table at the end."""
+    say("summary")
+    width = max(len(outcome.step.name) for outcome in outcomes)
+    for outcome in outcomes:
+        print(f"{outcome.step.name:{width}}  {outcome.verdict:7}  {outcome.seconds:6.1f} s  {outcome.closing[:100]}")
+    failed = [outcome.step.name for outcome in outcomes if outcome.verdict == "FAILED"]
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    print(f"\n{len(outcomes)} steps in {seconds:.0f} s: " + (f"FAILED: {', '.join(failed)}" if failed else "all well"))
+
+
+def chosen(words: list[str]) -> list[Step]:
+    """The steps that the words name, by group or by their own name."""
+    known = {step.name for step in STEPS} | {step.group for step in STEPS}
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        sys.exit(f"tests/run.py: there is no {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
+    return [step for step in STEPS if not words or step.name in words or step.group in words]
+
+
+def main() -> int:
+    """Run what is asked for."""
+    if sys.argv[1:] == ["--list"]:
+        for step in STEPS:
+            print(f"{step.group:12} {step.name:13} {' '.join(map(_short, step.command))}")
+        return 0
+    steps = chosen(sys.argv[1:])
+    outcomes: list[Outcome] = []
+    for number, step in enumerate(steps, 1):
+        lost = [done.step.name for done in outcomes if done.step.name == step.needs and done.verdict != "ok"]
+        if lost:
+            outcomes.append(Outcome(step, "FAILED", 0, f"not tried, because {lost[0]} failed"))
+        else:
+            outcomes.append(run(step, number, len(steps)))
+    summary(outcomes)
+    return int(any(outcome.verdict == "FAILED" for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
