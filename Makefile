@@ -37,8 +37,8 @@ molecule: setup ## Whole scenarios: make molecule, or make molecule ONLY=teardow
 bench: setup ## Measure: make bench, or make bench ONLY=in_process
 	@.venv/bin/python tests/benchmarks/run.py $(ONLY)
 
-tools: setup ## Fetch or build the real binaries: make tools, or make tools ONLY="kubectl kwokctl"
-	@.venv/bin/python tests/tools.py $(ONLY)
+tools: setup ## Fetch or build the real binaries: make tools, or make tools ONLY=kubectl,kwokctl
+	ansible localhost -m hubspoke.bootstrap.toolchain $(if $(ONLY),-a tools=$(ONLY))
 
 docs: setup ## Write each role's README.md out of its argument specification
 	.venv/bin/python tests/readmes.py

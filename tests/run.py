@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Every check and test, in one list that `make`, pre-commit and CI share.
@@ -26,9 +25,6 @@ PYTHON = str(BIN / "python")
 SKIPPED = 77
 """Exit code of a step that says why it could not be tried here."""
 
-# Everything that needs a cluster needs these; fetched or built once, by the module itself.
-TOOLS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "etcd", "kwok", "kwokctl")
-
 
 @dataclasses.dataclass(frozen=True)
 class Step:
@@ -51,11 +47,11 @@ STEPS = (
     Step("unit", "unit", (PYTHON, "-m", "pytest", "tests/unit")),
     Step("ansible-lint", "lint", ("ansible-lint", "--nocolor")),
     Step("sanity", "lint", (PYTHON, "tests/sanity/run.py")),
-    Step("tools", "integration", (PYTHON, "tests/tools.py", *TOOLS)),
+    Step("tools", "integration", ("ansible", "localhost", "-m", "hubspoke.bootstrap.toolchain")),
     Step("integration", "integration", (PYTHON, "-m", "pytest", "tests/integration"), needs="tools"),
-    Step("default", "molecule", (PYTHON, "molecule/run.py", "default"), needs="tools"),
-    Step("teardown", "molecule", (PYTHON, "molecule/run.py", "teardown"), needs="tools"),
-    Step("kind", "molecule", (PYTHON, "molecule/run.py", "kind"), needs="tools"),
+    Step("default", "molecule", (PYTHON, "tests/scenario.py", "default"), needs="tools"),
+    Step("teardown", "molecule", (PYTHON, "tests/scenario.py", "teardown"), needs="tools"),
+    Step("kind", "molecule", (PYTHON, "tests/scenario.py", "kind"), needs="tools"),
 )
 
 

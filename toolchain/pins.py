@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Renew everything that follows from toolchain/versions.yml (`make pins`).

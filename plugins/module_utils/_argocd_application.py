@@ -33,6 +33,10 @@ HELD = "held"  # it waits for somebody to start its sync by hand
 FAILED = "failed"  # only a change of its definition or repository, or another sync, can cure it
 ERROR = "error"  # the same, but Argo CD looks again by itself, or when it is asked to
 
+# What Argo CD's application controller takes a second for, if it runs
+NOT_SEEN = "not seen by the application controller yet"
+NOT_REFRESHED = "asked to read its repository again"
+
 _ENDED_BADLY = ("Failed", "Error")
 _UNDER_WAY = ("Running", "Terminating")
 _SPEC_ERRORS = ("InvalidSpecError", "ComparisonError", "UnknownError", "DeletionError")
@@ -72,14 +76,14 @@ def _before_comparison(app: Object) -> Verdict | None:
     metadata, status = app["metadata"], app.get("status") or {}
     if metadata.get("deletionTimestamp"):
         return Verdict(WAITING, "being deleted")
-    if REFRESH in (metadata.get("annotations") or {}):
-        return Verdict(WAITING, "asked to read its repository again")
     errors = error_conditions(app)
     sync = status.get("sync") or {}
     if errors and sync.get("status", "Unknown") == "Unknown":
         return Verdict(ERROR, "; ".join(f"{kind}: {message}" for kind, message in errors))
     if not sync.get("status"):
-        return Verdict(WAITING, "not seen by the application controller yet")
+        return Verdict(WAITING, NOT_SEEN)
+    if REFRESH in (metadata.get("annotations") or {}):
+        return Verdict(WAITING, NOT_REFRESHED)
     if not _compared_to_this(app):
         return Verdict(WAITING, "not compared with its new definition yet")
     return None

@@ -16,6 +16,8 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_applica
     FAILED,
     HEALTHY,
     HELD,
+    NOT_REFRESHED,
+    NOT_SEEN,
     READY,
     REFRESH,
     SET_REFRESH,
@@ -137,6 +139,8 @@ class Waiter:
             text = _stuck(app, found, findings)
             lines.append(f"{label(item, app)}: {text}")
             stuck.append({"kind": item[0], "namespace": item[1], "name": item[2], "message": text})
+            if found.text in (NOT_SEEN, NOT_REFRESHED):
+                remedies.append("See whether Argo CD's application controller runs: it does not react.")
             if app is not None and found.state == ERROR:
                 # The variables say how the roots are defined, not what a repository defines in turn.
                 variables = {} if item in tree.parents else self._patience.variables

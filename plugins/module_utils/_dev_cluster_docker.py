@@ -15,8 +15,8 @@ import typing as t
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import Port, Spec
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import CommandError, Tools, run
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import Port, Spec
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -108,8 +108,20 @@ class Docker:
             named = f"cluster_version {spec.version}" if spec.version and not spec.image else f"cluster_image {image}"
             raise HubspokeError(
                 f"{named} is not available for {spec.provider}: {error.message}",
-                f"Choose a version that has an image, or give one that can be pulled as cluster_image (tried: {image}).",
+                f"Choose a version that has an image, or give another cluster_image (tried: {image}).",
             ) from error
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What there is of a cluster, as fields of Actual."""
+
+    exists: bool = False
+    complete: bool = False
+    running: bool = False
+    alive: bool = False
+    servers: int = 0
+    agents: int = 0
 
 
 class ContainerCluster:
@@ -121,11 +133,8 @@ class ContainerCluster:
     :arg agent: Its value on other nodes.
     """
 
-    def __init__(
-        self, docker: Docker, label: str, role: str, server: str, agent: str, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, docker: Docker, label: str, *, role: str, server: str, agent: str) -> None:
         self.docker = docker
-        self.say = say
         self._label, self._role, self._server, self._agent = label, role, server, agent
         self.containers: list[Container] = []
 
@@ -139,20 +148,21 @@ class ContainerCluster:
         found = [container for container in self.containers if container.labels.get(self._role) in wanted]
         return sorted(found, key=lambda node: (node.labels[self._role] != self._server, node.name))
 
-    @property
-    def servers(self) -> int:
-        """How many control plane nodes."""
-        return len(self.nodes(self._server))
+    def observation(self, spec: Spec | None) -> Observation:
+        """What the containers amount to.
 
-    @property
-    def agents(self) -> int:
-        """How many other nodes."""
-        return len(self.nodes(self._agent))
-
-    @property
-    def running(self) -> bool:
-        """Whether all of it runs."""
-        return bool(self.containers) and all(container.state == "running" for container in self.containers)
+        :arg spec: As it was made.
+        """
+        run = [container.state == "running" for container in self.containers]
+        servers, agents = len(self.nodes(self._server)), len(self.nodes(self._agent))
+        return Observation(
+            exists=bool(run),
+            complete=spec is not None and (servers, agents) == (spec.servers, spec.agents),
+            running=bool(run) and all(run),
+            alive=any(run),
+            servers=servers,
+            agents=agents,
+        )
 
     def stop(self) -> None:
         """Stop every container."""

@@ -8,23 +8,30 @@ import contextlib
 import typing as t
 from collections.abc import Callable, Iterable
 
-import yaml
-
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import (
     ContainerCluster,
     Docker,
+    Observation,
     check_ports,
     config_file,
     told,
 )
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import K3D, Port, Spec, Traits
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import CommandError, Tools, end, run
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import (
+    CommandError,
+    Tools,
+    end,
+    run,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import K3D, Port, Spec, Traits
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import (
     Config,
     Folder,
     Record,
+    dump,
+    parse,
     write_private,
 )
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
 # One network for all of them: in k3d's own, one for each cluster, a hub could not reach its spokes.
 NETWORK = "hubspoke-k3d"
@@ -52,7 +59,7 @@ def configuration(name: str, spec: Spec, timeout: int) -> dict[str, t.Any]:
         config["ports"] = [{"port": str(port), "nodeFilters": ["loadbalancer"]} for port in spec.ports]
     if spec.registry_mirrors:
         mirrors = {name: {"endpoint": list(urls)} for name, urls in spec.registry_mirrors.items()}
-        config["registries"] = {"config": yaml.safe_dump({"mirrors": mirrors})}
+        config["registries"] = {"config": dump({"mirrors": mirrors})}
     if spec.api_server_args:
         config["options"]["k3s"] = {
             "extraArgs": [
@@ -76,16 +83,35 @@ class K3d:
     :arg timeout: Seconds for it to become ready.
     """
 
-    name = K3D
-    traits = Traits()
-    simulated = False
+    name: t.ClassVar[str] = K3D
+    traits: t.ClassVar[Traits] = Traits()
+    simulated: t.ClassVar[bool] = False
 
     def __init__(self, name: str, folder: Folder, tools: Tools, say: Callable[[str], None], timeout: int) -> None:
         self.cluster = name
         self.context = f"k3d-{name}"
         self._folder, self._tools, self._say, self._timeout = folder, tools, say, timeout
         self.docker = Docker(tools)
-        self.nodes = ContainerCluster(self.docker, f"k3d.cluster={name}", "k3d.role", "server", "agent", say)
+        self.nodes = ContainerCluster(
+            self.docker, f"k3d.cluster={name}", role="k3d.role", server="server", agent="agent"
+        )
+
+    def observe(self, record: Record | None) -> Observation:
+        """What there is of it.
+
+        :raises HubspokeError: it was made with an engine that does not answer now.
+        """
+        if record or not self.docker.version()[1]:
+            self.docker.require(K3D)
+            self.nodes.read()
+        return self.nodes.observation(record.spec if record else None)
+
+    def recount(self, kube: Kube) -> Observation | None:
+        """Its containers are all there is to count."""
+
+    def reserve(self, record: Record) -> None:
+        """Write the record: from here on there may be something of it."""
+        self._folder.write(record)
 
     def check(self, spec: Spec, held: Iterable[Port]) -> None:
         """:raises HubspokeError: it cannot be made on this machine."""
@@ -109,14 +135,11 @@ class K3d:
         self._k3d("cluster", "create", "--config", self._folder.file("k3d.yaml"))
 
     def start(self, record: Record) -> None:
-        """Start it, or finish it."""
+        """Start it."""
         self._k3d("cluster", "start", self.cluster, "--wait", "--timeout", f"{self._timeout}s")
 
-    def finish(self, spec: Spec) -> None:
-        """Nothing is left once k3d is done."""
-
-    def adjust(self, spec: Spec) -> None:
-        """Nothing of it can be changed while it runs."""
+    def settle(self, kube: Kube, record: Record) -> None:
+        """Nothing is left once k3d is done, and nothing of it can be changed while it runs."""
 
     def stop(self) -> None:
         """Stop its containers."""
@@ -137,8 +160,7 @@ class K3d:
 
     def kubeconfig(self) -> Config:
         """As k3d gives it."""
-        config: Config = yaml.safe_load(self._k3d("kubeconfig", "get", self.cluster))
-        return config
+        return parse(self._k3d("kubeconfig", "get", self.cluster))
 
     def hub_address(self, address: str) -> str:
         """Address from within another node of the same Docker network, which is where a hub's pods are."""

@@ -8,28 +8,35 @@ import json
 import typing as t
 from collections.abc import Callable, Iterable
 
-import yaml
-
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import (
     ContainerCluster,
     Docker,
+    Observation,
     check_ports,
     config_file,
     told,
 )
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import KIND, Port, Spec, Traits
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools, end, run
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KIND, Port, Spec, Traits
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import (
     Config,
     Folder,
     Record,
+    parse,
     write_private,
 )
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
 _CONTROL_PLANE = "control-plane"
 _WORKER = "worker"
 _BALANCER = "external-load-balancer"
 _MIRRORS = "/etc/containerd/certs.d"
+# What is ours is marked, since a node image may bring its own.
+_TELL = 'mkdir -p "$0" && cat > "$0/hosts.toml" && touch "$0/.hubspoke"'
+_FORGET = (
+    f'for mark in {_MIRRORS}/*/.hubspoke; do [ -e "$mark" ] || continue; folder=${{mark%/.hubspoke}}; '
+    'case " $0 " in *" ${folder##*/} "*) ;; *) rm -r "$folder" ;; esac; done'
+)
 
 
 def configuration(name: str, spec: Spec) -> dict[str, t.Any]:
@@ -80,9 +87,9 @@ class Kind:
     :arg timeout: Seconds for it to become ready.
     """
 
-    name = KIND
-    traits = Traits(live=("registry_mirrors",))
-    simulated = False
+    name: t.ClassVar[str] = KIND
+    traits: t.ClassVar[Traits] = Traits(live=("registry_mirrors",))
+    simulated: t.ClassVar[bool] = False
 
     def __init__(self, name: str, folder: Folder, tools: Tools, say: Callable[[str], None], timeout: int) -> None:
         self.cluster = name
@@ -90,7 +97,26 @@ class Kind:
         self._folder, self._tools, self._say, self._timeout = folder, tools, say, timeout
         self.docker = Docker(tools)
         label = f"io.x-k8s.kind.cluster={name}"
-        self.nodes = ContainerCluster(self.docker, label, "io.x-k8s.kind.role", _CONTROL_PLANE, _WORKER, say)
+        self.nodes = ContainerCluster(
+            self.docker, label, role="io.x-k8s.kind.role", server=_CONTROL_PLANE, agent=_WORKER
+        )
+
+    def observe(self, record: Record | None) -> Observation:
+        """What there is of it.
+
+        :raises HubspokeError: it was made with an engine that does not answer now.
+        """
+        if record or not self.docker.version()[1]:
+            self.docker.require(KIND)
+            self.nodes.read()
+        return self.nodes.observation(record.spec if record else None)
+
+    def recount(self, kube: Kube) -> Observation | None:
+        """Its containers are all there is to count."""
+
+    def reserve(self, record: Record) -> None:
+        """Write the record: from here on there may be something of it."""
+        self._folder.write(record)
 
     def check(self, spec: Spec, held: Iterable[Port]) -> None:
         """:raises HubspokeError: it cannot be made on this machine."""
@@ -116,31 +142,19 @@ class Kind:
         )
 
     def start(self, record: Record) -> None:
-        """Start it, or finish it."""
+        """Start its containers."""
         self.nodes.read()
-        if not self.nodes.running:
-            self.nodes.start()
-        self.adjust(record.spec)
+        self.nodes.start()
 
-    def finish(self, spec: Spec) -> None:
-        """What can be done over and over once its API answers."""
-        self.adjust(spec)
-
-    def adjust(self, spec: Spec) -> None:
+    def settle(self, kube: Kube, record: Record) -> None:
         """Tell the nodes' containerd where the mirrors are: it reads these files at each pull."""
         self.nodes.read()
-        files = {name: mirror_hosts(name, urls) for name, urls in spec.registry_mirrors.items()}
         for node in self.nodes.nodes():
-            for name, content in files.items():
+            self.docker("exec", node.name, "sh", "-c", _FORGET, " ".join(record.spec.registry_mirrors))
+            for name, urls in record.spec.registry_mirrors.items():
                 path = f"{_MIRRORS}/{name}"
-                script = 'mkdir -p "$0" && cat > "$0/hosts.toml" && touch "$0/.hubspoke"'
-                self.docker("exec", "--interactive", node.name, "sh", "-c", script, path, stdin=content)
-            keep = " ".join(files)
-            script = (
-                f'for mark in {_MIRRORS}/*/.hubspoke; do d=$(dirname "$mark"); [ -e "$mark" ] || continue; '
-                'case " $0 " in *" ${d##*/} "*) ;; *) rm -r "$d" ;; esac; done'
-            )
-            self.docker("exec", node.name, "sh", "-c", script, keep)
+                content = mirror_hosts(name, urls)
+                self.docker("exec", "--interactive", node.name, "sh", "-c", _TELL, path, stdin=content)
 
     def stop(self) -> None:
         """Stop its containers."""
@@ -158,8 +172,7 @@ class Kind:
 
     def kubeconfig(self) -> Config:
         """As kind gives it."""
-        config: Config = yaml.safe_load(self._kind("get", "kubeconfig", "--name", self.cluster))
-        return config
+        return parse(self._kind("get", "kubeconfig", "--name", self.cluster))
 
     def hub_address(self, address: str) -> str:
         """Address from within another node of the same Docker network, which is where a hub's pods are."""

@@ -11,19 +11,26 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import os
 import re
-import socket
 import time
 import typing as t
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_simulation as simulation
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import config_file
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import KWOK, Port, Spec, Traits
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Observation, config_file
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok_config import (
+    COMPONENTS,
+    OPTIONAL,
+    TOOLS,
+    cached_manifest,
+    choose_ports,
+    configuration,
+    is_free,
+)
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools, end, processes, run
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK, Port, Spec, Traits
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import (
     Config,
     Folder,
@@ -33,122 +40,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_st
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
-# Component to the program that it is, and kwokctl's options for the program and for its ports.
-COMPONENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "etcd": ("etcd", "etcdBinary", ("etcdPort", "etcdPeerPort")),
-    "kube-apiserver": ("kube-apiserver", "kubeApiserverBinary", ("kubeApiserverPort",)),
-    "kube-controller-manager": (
-        "kube-controller-manager",
-        "kubeControllerManagerBinary",
-        ("kubeControllerManagerPort",),
-    ),
-    "kube-scheduler": ("kube-scheduler", "kubeSchedulerBinary", ("kubeSchedulerPort",)),
-    "kwok-controller": ("kwok", "kwokControllerBinary", ("kwokControllerPort",)),
-    "metrics-server": ("metrics-server", "metricsServerBinary", ("metricsServerPort",)),
-}
-OPTIONAL = "metrics-server"
-TOOLS = (*(program for program, _, _ in COMPONENTS.values()), "kwokctl", "kubectl")
-
-# Below the ports that the system gives to connections, so that a stopped cluster finds its own free again.
-_PORTS = range(17000, 29000)
 _PATIENCE = 10.0
-
-# Containers are simulated, so nothing would ever answer behind a webhook's Service, and every object that it
-# is asked about would be refused. All other admission is as ever.
-_WEBHOOKS = "MutatingAdmissionWebhook,ValidatingAdmissionWebhook"
-
-
-def api_server_args(spec: Spec, pki: str) -> dict[str, str]:
-    """The API server's arguments besides kwokctl's own; a user's come before ours, an empty one takes ours away."""
-    ours = {
-        "service-cluster-ip-range": simulation.SERVICE_RANGE,
-        "disable-admission-plugins": _WEBHOOKS,
-        # metrics-server knows by these who asks, the API server having asked in their name.
-        "requestheader-client-ca-file": f"{pki}/ca.crt",
-        "requestheader-allowed-names": "kwok-admin",
-        "requestheader-username-headers": "X-Remote-User",
-        "requestheader-group-headers": "X-Remote-Group",
-        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
-    }
-    return {key: value for key, value in {**ours, **spec.api_server_args}.items() if value != ""}
-
-
-def configuration(
-    name: str, spec: Spec, version: str, home: str, tools: t.Mapping[str, str], ports: t.Mapping[str, int]
-) -> dict[str, t.Any]:
-    """What kwokctl is given.
-
-    :arg home: Folder of all that kwokctl makes.
-    :arg tools: Program to path; without metrics-server where there is none.
-    :arg ports: kwokctl's option to port.
-    """
-    metrics = OPTIONAL in tools
-    pki = f"{home}/clusters/{name}/pki"
-    options: dict[str, t.Any] = {
-        "runtime": "binary",
-        "bindAddress": "127.0.0.1",
-        "kubeVersion": version,
-        "disableQPSLimits": True,
-        "cacheDir": f"{home}/cache",
-        "kubectlBinary": tools["kubectl"],
-        **{option: tools[program] for program, option, _ in COMPONENTS.values() if program in tools},
-        **ports,
-    }
-    patches = {
-        "kube-apiserver": api_server_args(spec, pki),
-        "kube-controller-manager": {
-            "horizontal-pod-autoscaler-sync-period": "5s",
-            "cluster-signing-cert-file": f"{pki}/ca.crt",
-            "cluster-signing-key-file": f"{pki}/ca.key",
-        },
-        # Ours are read besides those that kwokctl writes for nodes and pods.
-        "kwok-controller": {"config": f"{home}/stages.yaml"},
-    }
-    if metrics:
-        options |= {"enable": [OPTIONAL], "metricsServerManifests": [f"{home}/metrics"]}
-    component_patches = [
-        {"name": component, "extraArgs": [{"key": key, "value": value} for key, value in arguments.items()]}
-        for component, arguments in patches.items()
-    ]
-    if metrics:
-        fast = {"key": "metric-resolution", "value": "10s", "override": True}
-        component_patches.append({"name": OPTIONAL, "extraArgs": [fast]})
-    return {
-        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
-        "kind": "KwokctlConfiguration",
-        "metadata": {"name": name},
-        "options": options,
-        "componentsPatches": component_patches,
-    }
-
-
-def choose_ports(key: str, taken: Iterable[int], free: Callable[[int], bool]) -> dict[str, int]:
-    """A port for each of kwokctl's options; the same for the same cluster as long as they are free.
-
-    :arg key: What the cluster is known by.
-    :arg taken: Ports of other clusters, running or not.
-    """
-    names = [name for _, _, options in COMPONENTS.values() for name in options]
-    start = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % (len(_PORTS) // 10) * 10
-    others = set(taken)
-    found: dict[str, int] = {}
-    for offset in range(len(_PORTS)):
-        port = _PORTS[(start + offset) % len(_PORTS)]
-        if port not in others and free(port):
-            found[names[len(found)]] = port
-            if len(found) == len(names):
-                return found
-    raise HubspokeError("There are not enough free ports for a cluster.", "End other clusters or servers.")
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen there."""
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 class Kwok:
@@ -159,9 +51,9 @@ class Kwok:
     :arg timeout: Seconds for it to become ready.
     """
 
-    name = KWOK
-    simulated = True
-    traits = Traits(
+    name: t.ClassVar[str] = KWOK
+    simulated: t.ClassVar[bool] = True
+    traits: t.ClassVar[Traits] = Traits(
         unsupported={
             "ports": "its nodes are simulated, and nothing listens in them",
             "registry_mirrors": "no image is ever pulled",
@@ -190,13 +82,26 @@ class Kwok:
         """The components that run."""
         return {os.path.basename(command[0]) for command in processes(self._work).values()}
 
-    def is_complete(self) -> bool:
-        """Whether what it needs to start is on disk."""
-        return all(os.path.exists(os.path.join(self._work, *path)) for path in (("kwok.yaml",), ("pki", "admin.crt")))
+    def observe(self, record: Record | None) -> Observation:
+        """What there is of it."""
+        if record is None:
+            return Observation()  # processes of this very folder are a leftover of ours, and nobody's cluster
+        files = (("kwok.yaml",), ("pki", "admin.crt"))
+        alive = self.alive()
+        return Observation(
+            exists=True,
+            complete=all(os.path.exists(os.path.join(self._work, *path)) for path in files),
+            running=alive >= set(self.components(record)),
+            alive=bool(alive),
+            servers=1,
+            agents=record.spec.agents,
+        )
 
-    def leftovers(self) -> bool:
-        """Whether processes of it run."""
-        return bool(processes(self._folder.path))
+    def recount(self, kube: Kube) -> Observation | None:
+        """Its nodes are only objects."""
+        names = [item["metadata"]["name"] for item in kube.request("GET", "/api/v1/nodes")["items"]]
+        count = sum(simulation.node_index(self.cluster, name) is not None for name in names)
+        return Observation(exists=True, complete=True, running=True, alive=True, servers=1, agents=count)
 
     # Making
 
@@ -225,6 +130,7 @@ class Kwok:
 
     def reserve(self, record: Record) -> None:
         """Choose the ports, and keep them from clusters that are being made at the same time."""
+        end(self._folder.path)
         with self._folder.neighbours() as others:
             taken = [port for other in others for port in other.extra.get("ports", {}).values()]
             ports = choose_ports(self._folder.path, taken, is_free)
@@ -236,13 +142,12 @@ class Kwok:
         wanted = [tool for tool in TOOLS if tool != OPTIONAL or record.extra["metrics"]]
         tools = self._tools.require(wanted, KWOK)
         version = self.version(record.spec)
-        config = configuration(self.cluster, record.spec, version, self._home, tools, record.extra["ports"])
-        os.makedirs(os.path.join(self._home, "metrics"), mode=0o700)
+        ports = record.extra["ports"]
+        config = configuration(self.cluster, record.spec, version, home=self._home, tools=tools, ports=ports)
+        os.makedirs(os.path.dirname(cached_manifest(self._home)), mode=0o700)
+        write_private(cached_manifest(self._home), "")
         write_private(os.path.join(self._home, "kwokctl.yaml"), config_file(config))
         write_private(os.path.join(self._home, "stages.yaml"), simulation.STAGES)
-        write_private(os.path.join(self._home, "metrics", "metrics.yaml"), simulation.METRICS)
-        kustomization = config_file({"resources": ["metrics.yaml"]})
-        write_private(os.path.join(self._home, "metrics", "kustomization.yaml"), kustomization)
         self._kwokctl("create", "cluster", "--kubeconfig", "")
 
     def start(self, record: Record) -> None:
@@ -296,26 +201,42 @@ class Kwok:
             without=strange,
         )
 
-    def settle(self, kube: Kube, spec: Spec) -> None:
-        """Nodes as many as wanted, a default StorageClass, and wait until pods could run."""
+    def settle(self, kube: Kube, record: Record) -> None:
+        """Nodes as many as wanted, what every cluster has, and wait until pods could run.
+
+        The API server takes objects while it is still getting ready, so none of it waits for that.
+        """
+        agents, deadline = record.spec.agents, time.monotonic() + self._timeout
         version = kube.version()
         names = [item["metadata"]["name"] for item in kube.request("GET", "/api/v1/nodes")["items"]]
         present = {index for name in names if (index := simulation.node_index(self.cluster, name)) is not None}
-        wanted = set(range(spec.agents))
-        posts: list[tuple[str, t.Any]] = list(simulation.OBJECTS.items())
+        wanted = set(range(agents))
+        posts = simulation.objects(record.extra["ports"]["metricsServerPort"] if record.extra["metrics"] else None)
         posts += [("/api/v1/nodes", simulation.node(self.cluster, i, version)) for i in sorted(wanted - present)]
+        gone = [simulation.node_name(self.cluster, index) for index in present - wanted]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda post: _create(kube, *post), posts))
-            gone = [simulation.node_name(self.cluster, index) for index in present - wanted]
+            list(pool.map(lambda post: _create(kube, post, deadline), posts))
             list(pool.map(lambda name: kube.delete_path(f"/api/v1/nodes/{name}"), gone))
-        deadline = time.monotonic() + self._timeout
-        while lack := _lack(kube, spec.agents, self.cluster):
+        self._check_alive(record)
+        while lack := _lack(kube, agents, self.cluster):
             if time.monotonic() > deadline:
                 raise HubspokeError(
                     f"Cluster {self.cluster} is not ready after {self._timeout} s: {lack}.",
                     f"Look at the logs in {self._work}/logs.",
                 )
             time.sleep(0.05)
+
+    def _check_alive(self, record: Record) -> None:
+        """:raises HubspokeError: a component ended by itself."""
+        for component in set(self.components(record)) - self.alive():
+            path = os.path.join(self._work, "logs", f"{component}.log")
+            with open(path, encoding="utf-8", errors="replace") as file:
+                lines = [line.strip() for line in file if line.strip()]
+            said = next((line for line in lines if line.startswith(("Error", "F"))), lines[-1] if lines else "nothing")
+            raise HubspokeError(
+                f"{component} of cluster {self.cluster} ended by itself: {said[:300]}.",
+                f"Its log is {path}; run again when the cause is put right.",
+            )
 
     # Ending
 
@@ -377,12 +298,18 @@ def wait_until_ready(kube: Kube, timeout: float) -> None:
         pause = min(pause * 1.5, 0.5)
 
 
-def _create(kube: Kube, path: str, body: t.Any) -> None:
-    try:
-        kube.request("POST", path, body)
-    except ApiError as error:
-        if error.status != 409:
-            raise
+def _create(kube: Kube, post: simulation.Post, deadline: float) -> None:
+    """Create an object that may be there; in the first moments its namespace may not be, or admission not be ready."""
+    while True:
+        try:
+            kube.request("POST", *post)
+            return
+        except ApiError as error:
+            if error.status == 409:
+                return
+            if error.status not in (403, 404, 500, 503) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def _lack(kube: Kube, agents: int, cluster: str) -> str:

@@ -1,89 +1,30 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a development cluster is to be, what it is, and what leads from one to the other. Pure: nothing here looks or acts."""
+"""From what a development cluster is to what it is to be. Pure: nothing here looks or acts."""
 
 from __future__ import annotations
 
-import re
 import typing as t
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import Spec, Traits
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 
-K3D, KIND, KWOK = "k3d", "kind", "kwok"
-PROVIDERS = (K3D, KIND, KWOK)
-
 # Steps of a plan, in the order in which they are taken.
-DELETE, CREATE, START, STOP, ADJUST, KUBECONFIG, EXPORT = (
-    "delete",
-    "create",
-    "start",
-    "stop",
-    "adjust",
-    "kubeconfig",
-    "export",
-)
+DELETE = "delete"
+CREATE = "create"
+START = "start"
+STOP = "stop"
+ADJUST = "adjust"
+KUBECONFIG = "kubeconfig"
+EXPORT = "export"
 
-# Phases of the record that a cluster's folder holds; `made` says that the provider is done and only our own part is left.
-CREATING, MADE, READY, DELETING = "creating", "made", "ready", "deleting"
-
+# Phases of a cluster's record; `made` says that the provider is done and only our own part is left.
 Phase = t.Literal["", "creating", "made", "ready", "deleting"]
-
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LONGEST_NAME = 32
-_VERSION = re.compile(r"v\d+\.\d+\.\d+")
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port of this machine that leads into the cluster."""
-
-    host_port: int
-    container_port: int
-    address: str = "127.0.0.1"
-    protocol: str = "tcp"
-
-    def __str__(self) -> str:
-        return f"{self.address}:{self.host_port}:{self.container_port}/{self.protocol}"
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A cluster as it is wanted, or as it was made.
-
-    :arg version: Empty where the choice is the provider's.
-    """
-
-    provider: str
-    version: str = ""
-    servers: int = 1
-    agents: int = 0
-    image: str = ""
-    ports: tuple[Port, ...] = ()
-    registry_mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    api_server_args: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, data: Mapping[str, t.Any]) -> Spec:
-        """From what `dump` made, or from a module's arguments."""
-        return cls(
-            provider=data["provider"],
-            version=data.get("version") or "",
-            servers=data["servers"],
-            agents=data["agents"],
-            image=data.get("image") or "",
-            ports=tuple(Port(**port) for port in data.get("ports") or ()),
-            registry_mirrors={
-                str(name): tuple(map(str, [urls] if isinstance(urls, str) else urls or ()))
-                for name, urls in (data.get("registry_mirrors") or {}).items()
-            },
-            api_server_args={str(key): _argument(value) for key, value in (data.get("api_server_args") or {}).items()},
-        )
-
-    def dump(self) -> dict[str, t.Any]:
-        """As plain data."""
-        return asdict(self)
+CREATING: t.Final = "creating"
+MADE: t.Final = "made"
+READY: t.Final = "ready"
+DELETING: t.Final = "deleting"
 
 
 @dataclass(frozen=True)
@@ -95,6 +36,7 @@ class Actual:
     :arg exists: Whether the provider has anything of that name.
     :arg complete: Whether every part of it is there.
     :arg running: Whether every part of it runs.
+    :arg alive: Whether some part of it runs.
     :arg answering: Whether its API answers.
     :arg kubeconfig: Whether our kubeconfig is there, private, and for this cluster.
     :arg exported: Whether the exported kubeconfig is where it should be, and nowhere else.
@@ -105,6 +47,7 @@ class Actual:
     exists: bool = False
     complete: bool = False
     running: bool = False
+    alive: bool = False
     answering: bool = False
     version: str = ""
     servers: int = 0
@@ -125,22 +68,6 @@ class Actual:
 
 
 @dataclass(frozen=True)
-class Traits:
-    """What a provider cannot do, or can do to a cluster that runs.
-
-    :arg unsupported: Field of Spec to the reason why the provider has no use for it.
-    :arg live: Fields that a running cluster can be adjusted to.
-    :arg single_server: Whether there is only ever one control plane node.
-    :arg least_agents: The fewest agents it can have.
-    """
-
-    unsupported: Mapping[str, str] = field(default_factory=dict)
-    live: tuple[str, ...] = ()
-    single_server: bool = False
-    least_agents: int = 0
-
-
-@dataclass(frozen=True)
 class Plan:
     """What to do.
 
@@ -157,91 +84,6 @@ class Plan:
     def replaces(self) -> bool:
         """Whether what is there now will not be there afterwards."""
         return DELETE in self.steps
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A provider, and why."""
-
-    provider: str
-    reason: str
-
-
-def check_name(name: str) -> None:
-    """:raises HubspokeError: a name that some provider could not make host names of."""
-    if not (_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME):
-        raise HubspokeError(
-            f"{name!r} is no name for a cluster.",
-            f"Set cluster_name to at most {_LONGEST_NAME} lower case letters, digits and hyphens.",
-        )
-
-
-def check_spec(spec: Spec) -> None:
-    """:raises HubspokeError: values that no provider could use."""
-    if spec.version and not _VERSION.fullmatch(spec.version):
-        raise HubspokeError(
-            f"cluster_version {spec.version!r} is no Kubernetes version.", "Give it as v1.36.3, or leave it empty."
-        )
-    if spec.servers < 1 or spec.agents < 0:
-        raise HubspokeError(
-            f"A cluster cannot have {spec.servers} servers and {spec.agents} agents.",
-            "Set cluster_servers to 1 or more, and cluster_agents to 0 or more.",
-        )
-    seen: set[tuple[str, int, str]] = set()
-    for port in spec.ports:
-        if not (0 < port.host_port < 65536 and 0 < port.container_port < 65536):
-            raise HubspokeError(f"cluster_ports has {port}, which is out of range.", "Ports go from 1 to 65535.")
-        key = (port.address, port.host_port, port.protocol)
-        if key in seen:
-            raise HubspokeError(
-                f"cluster_ports maps {port.address}:{port.host_port}/{port.protocol} twice.", "Give each a port of its own."
-            )
-        seen.add(key)
-
-
-def choose(
-    wanted: str, recorded: str, available: Mapping[str, bool], engine: t.Callable[[], tuple[str, str]]
-) -> Choice:
-    """The provider to use.
-
-    :arg wanted: `auto` or a provider.
-    :arg recorded: Provider of a cluster of that name which is there already, empty where none is.
-    :arg available: Whether k3d and kind are on this machine.
-    :arg engine: Asks the Docker engine: its version and an empty text, or an empty text and why it does not answer.
-    """
-    if wanted != "auto":
-        return Choice(wanted, f"cluster_provider is {wanted}")
-    if recorded:
-        return Choice(recorded, f"it was made with {recorded}")
-    if not (available.get(K3D) or available.get(KIND)):
-        return Choice(KWOK, "neither k3d nor kind is on PATH")
-    version, problem = engine()
-    if not version:
-        return Choice(KWOK, f"no Docker engine answers ({problem})")
-    found = K3D if available.get(K3D) else KIND
-    return Choice(found, f"{found} is on PATH and a Docker engine answers ({version})")
-
-
-def suit(spec: Spec, traits: Traits, strict: bool) -> tuple[Spec, list[str]]:
-    """The spec as its provider can have it, and a sentence for each thing it cannot.
-
-    :arg strict: Whether the user chose this very provider; then a control plane that it cannot have is an error.
-    """
-    notes = []
-    for name, why in traits.unsupported.items():
-        value = getattr(spec, name)
-        if value:
-            notes.append(f"cluster_{name} has no effect with {spec.provider}: {why}.")
-            spec = replace(spec, **{name: type(value)()})
-    if traits.single_server and spec.servers != 1:
-        if strict:
-            raise HubspokeError(
-                f"{spec.provider} has one control plane, not {spec.servers}.",
-                "Set cluster_servers to 1, or cluster_provider to kind or k3d.",
-            )
-        notes.append(f"cluster_servers is 1 with {spec.provider}, not {spec.servers}.")
-        spec = replace(spec, servers=1)
-    return replace(spec, agents=max(spec.agents, traits.least_agents)), notes
 
 
 def differences(wanted: Spec, actual: Actual) -> dict[str, str]:
@@ -303,7 +145,7 @@ def plan_present(name: str, wanted: Spec, actual: Actual, traits: Traits, recrea
 
 def plan_stopped(actual: Actual) -> Plan:
     """From what is there to a cluster that keeps its data and does not run."""
-    return Plan((STOP,) if actual.state in ("running", "unreachable") else ())
+    return Plan((STOP,) if actual.phase and actual.alive else ())
 
 
 def plan_absent(actual: Actual, leftovers: bool) -> Plan:
@@ -319,7 +161,11 @@ def describe(spec: Spec | None, state: str, version: str = "") -> dict[str, t.An
     if spec is None or state in ("absent", "foreign"):
         return {}
     shown = {"state": state, **spec.dump(), "version": version or spec.version or "the provider's default"}
-    return {key: list(map(str, spec.ports)) if key == "ports" else value for key, value in shown.items() if value != ""}
+    return {
+        key: list(map(str, spec.ports)) if key == "ports" else value
+        for key, value in shown.items()
+        if value or value == 0
+    }
 
 
 def outcome(plan: Plan, wanted: Spec, actual: Actual, traits: Traits, version: str) -> dict[str, t.Any]:
@@ -336,17 +182,14 @@ def outcome(plan: Plan, wanted: Spec, actual: Actual, traits: Traits, version: s
 def current(actual: Actual) -> Spec:
     """What the cluster was made as, with its nodes as they are."""
     assert actual.spec is not None
-    counted = {"servers": actual.servers, "agents": actual.agents} if actual.servers else {}
-    return replace(actual.spec, **counted)
+    if not actual.servers:
+        return actual.spec
+    return replace(actual.spec, servers=actual.servers, agents=actual.agents)
 
 
 def bare(version: str) -> str:
     """v1.36.3 out of v1.36.3+k3s1."""
     return version.split("+", 1)[0]
-
-
-def _argument(value: t.Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
 def _plain(value: t.Any) -> t.Any:

@@ -15,6 +15,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._process_table import table
 
 # Programs that go on making a cluster when the run that started them was killed.
 _MAKERS = ("k3d", "kind", "kwokctl")
@@ -67,6 +68,7 @@ class CommandError(HubspokeError):
 def run(
     command: list[str],
     environment: Mapping[str, str] | None = None,
+    *,
     timeout: float = 60,
     stdin: str | None = None,
     say: Callable[[str], None] | None = None,
@@ -121,15 +123,16 @@ def run(
     return "".join(output)
 
 
-def processes(folder: str) -> dict[int, list[str]]:
+def processes(folder: str) -> dict[int, tuple[str, ...]]:
     """Processes that belong to a cluster's folder, as pid to command line; none that only mentions it.
 
     :arg folder: Absolute path.
     """
-    return {pid: command for pid, command in _all_processes() if _belongs(command, folder.rstrip("/") + "/")}
+    prefix = folder.rstrip("/") + "/"
+    return {process.pid: process.argv for process in table() if process.argv and _belongs(process.argv, prefix)}
 
 
-def _belongs(command: list[str], prefix: str) -> bool:
+def _belongs(command: tuple[str, ...], prefix: str) -> bool:
     if command[0].startswith(prefix):
         return True
     return os.path.basename(command[0]) in _MAKERS and any(prefix in word for word in command[1:])
@@ -158,19 +161,3 @@ def end(folder: str, names: Callable[[str], bool] = lambda name: True, patience:
             asked.add(pid)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.2)
-
-
-def _all_processes() -> t.Iterator[tuple[int, list[str]]]:
-    if os.path.isdir("/proc/self"):
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as file:
-                    # A process that has ended and waits for its parent has no command line.
-                    words = file.read().decode(errors="replace").rstrip("\0").split("\0")
-                    if words[0]:
-                        yield int(entry), words
-        return
-    for line in run(["ps", "-axww", "-o", "pid=,command="]).splitlines():
-        pid, _, command = line.strip().partition(" ")
-        if pid.isdigit() and command.split():
-            yield int(pid), command.split()

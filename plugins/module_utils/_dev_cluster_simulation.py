@@ -15,6 +15,7 @@ Object = dict[str, t.Any]
 
 DRIVER = "simulated.hubspoke.bootstrap"
 STORAGE_CLASS = "simulated"
+METRICS_API = "v1beta1.metrics.k8s.io"
 SERVICE_RANGE = "10.96.0.0/16"
 
 # Addresses are of 198.18.0.0/15, which is set aside for tests and leads nowhere. A Service's is its cluster
@@ -146,68 +147,86 @@ spec:
       phase: Succeeded
 """
 
-# metrics-server reads the usage that kwok simulates. `kubectl top` is for whoever may view.
-METRICS = r"""
-apiVersion: v1
-kind: Service
-metadata:
-  name: metrics-server
-  namespace: kube-system
-  labels: {k8s-app: metrics-server}
-spec:
-  selector: {k8s-app: metrics-server}
-  ports:
-  - {name: https, port: 443, protocol: TCP, targetPort: https}
----
-apiVersion: apiregistration.k8s.io/v1
-kind: APIService
-metadata:
-  name: v1beta1.metrics.k8s.io
-  labels: {k8s-app: metrics-server}
-spec:
-  group: metrics.k8s.io
-  version: v1beta1
-  groupPriorityMinimum: 100
-  versionPriority: 100
-  insecureSkipTLSVerify: true
-  service: {name: metrics-server, namespace: kube-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata:
-  name: system:aggregated-metrics-reader
-  labels:
-    k8s-app: metrics-server
-    rbac.authorization.k8s.io/aggregate-to-admin: "true"
-    rbac.authorization.k8s.io/aggregate-to-edit: "true"
-    rbac.authorization.k8s.io/aggregate-to-view: "true"
-rules:
-- apiGroups: [metrics.k8s.io]
-  resources: [pods, nodes]
-  verbs: [get, list, watch]
-"""
+_NAMESPACE = "kube-system"
+_METRICS_LABELS = {"k8s-app": "metrics-server"}
 
-OBJECTS: dict[str, Object] = {
-    "/apis/storage.k8s.io/v1/storageclasses": {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {
-            "name": STORAGE_CLASS,
-            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+Post = tuple[str, Object]
+"""An object, after the path of its collection."""
+
+_STORAGE: list[Post] = [
+    (
+        "/apis/storage.k8s.io/v1/storageclasses",
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {
+                "name": STORAGE_CLASS,
+                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+            },
+            "provisioner": DRIVER,
+            "reclaimPolicy": "Delete",
+            "allowVolumeExpansion": True,
         },
-        "provisioner": DRIVER,
-        "reclaimPolicy": "Delete",
-        "allowVolumeExpansion": True,
-    },
+    ),
     # Without it the real controllers would wait for somebody to attach the volumes.
-    "/apis/storage.k8s.io/v1/csidrivers": {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "CSIDriver",
-        "metadata": {"name": DRIVER},
-        "spec": {"attachRequired": False},
-    },
-}
-"""What a cluster has from its beginning, by the path of its collection."""
+    (
+        "/apis/storage.k8s.io/v1/csidrivers",
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "CSIDriver",
+            "metadata": {"name": DRIVER},
+            "spec": {"attachRequired": False},
+        },
+    ),
+]
+
+
+def objects(metrics_port: int | None) -> list[Post]:
+    """What a cluster has from its beginning.
+
+    :arg metrics_port: Where metrics-server listens, which reads the usage that kwok simulates; None without one.
+    """
+    if metrics_port is None:
+        return _STORAGE
+    service: Object = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "metrics-server", "namespace": _NAMESPACE, "labels": _METRICS_LABELS},
+        "spec": {"type": "ExternalName", "externalName": "127.0.0.1"},
+    }
+    api_service: Object = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": METRICS_API, "labels": _METRICS_LABELS},
+        "spec": {
+            "group": "metrics.k8s.io",
+            "version": "v1beta1",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "insecureSkipTLSVerify": True,
+            "service": {"name": "metrics-server", "namespace": _NAMESPACE, "port": metrics_port},
+        },
+    }
+    # `kubectl top` is for whoever may view.
+    role: Object = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {
+            "name": "system:aggregated-metrics-reader",
+            "labels": {
+                **_METRICS_LABELS,
+                **{f"rbac.authorization.k8s.io/aggregate-to-{role}": "true" for role in ("admin", "edit", "view")},
+            },
+        },
+        "rules": [{"apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]}],
+    }
+    return [
+        *_STORAGE,
+        (f"/api/v1/namespaces/{_NAMESPACE}/services", service),
+        ("/apis/apiregistration.k8s.io/v1/apiservices", api_service),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", role),
+    ]
+
 
 _CAPACITY = {"cpu": "32", "memory": "128Gi", "ephemeral-storage": "500Gi", "pods": "250"}
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}

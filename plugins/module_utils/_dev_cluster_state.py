@@ -19,15 +19,12 @@ import time
 import typing as t
 from collections.abc import Callable, Iterator
 
-import yaml
-
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import Phase, Spec
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import Phase
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import Spec
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._yaml import DUMPER, LOADER, yaml
 
 Config = dict[str, t.Any]
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class Record:
@@ -203,14 +200,26 @@ def write_private(path: str, content: str) -> None:
 
 def write_kubeconfig(path: str, config: Config) -> None:
     """Write a kubeconfig, mode 0600."""
-    write_private(path, yaml.dump(config, Dumper=_DUMPER, sort_keys=False))
+    write_private(path, yaml.dump(config, Dumper=DUMPER, sort_keys=False))
+
+
+def dump(data: Config | None) -> str:
+    """As YAML, for people; empty where there is nothing."""
+    # Tuples become lists by way of JSON.
+    return str(yaml.dump(json.loads(json.dumps(data)), Dumper=DUMPER, sort_keys=False)) if data else ""
+
+
+def parse(text: str) -> Config:
+    """A configuration out of YAML."""
+    config: Config = yaml.load(text, Loader=LOADER)
+    return config
 
 
 def read_kubeconfig(path: str) -> Config | None:
     """A kubeconfig, None where there is no such file, or nothing in it that could be one."""
     try:
         with open(path, encoding="utf-8") as file:
-            config = yaml.load(file, Loader=_LOADER)
+            config = yaml.load(file, Loader=LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     return config if isinstance(config, dict) and isinstance(config.get("contexts"), list) else None
@@ -227,7 +236,7 @@ def is_private(path: str) -> bool:
 def server_of(config: Config, context: str) -> str:
     """The API server's address in a context of a kubeconfig, empty where there is none."""
     name = next((item["context"]["cluster"] for item in config["contexts"] if item.get("name") == context), None)
-    found = next((item["cluster"] for item in config.get("clusters") or () if item.get("name") == name), {})
+    found: Config = next((item["cluster"] for item in config.get("clusters") or () if item.get("name") == name), {})
     return str(found.get("server", ""))
 
 

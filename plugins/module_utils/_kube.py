@@ -20,13 +20,17 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 
 IMPORT_ERROR: ImportError | None = None
 try:
-    import urllib3
+    # By itself, because it needs no library: tools read the arguments where none is installed.
     from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+except ImportError as error:
+    IMPORT_ERROR = error
+    AUTH_ARG_SPEC = {}
+try:
+    import urllib3
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as k8s_client
     from kubernetes.config import ConfigException, kube_config
 except ImportError as error:
     IMPORT_ERROR = error
-    AUTH_ARG_SPEC = {}
 
 Object = dict[str, t.Any]
 

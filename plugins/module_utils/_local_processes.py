@@ -267,7 +267,9 @@ class LocalProcesses:
             for step in steps:
                 self._write_one(step, wanted.get(step.name))
         except OSError as error:
-            raise HubspokeError(f"{error.filename}: {error.strerror}.", "Make space, or choose another folder.") from error
+            raise HubspokeError(
+                f"{error.filename}: {error.strerror}.", "Make space, or choose another folder."
+            ) from error
         write(self.supervisor.configuration, self._configuration(wanted))
 
     def _write_one(self, step: Step, entry: Document | None) -> None:

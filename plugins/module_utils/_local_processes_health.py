@@ -158,9 +158,7 @@ def _hopeless(watched: _Watched) -> bool:
     return watched.seen.name == "FATAL" or watched.crashes >= _CRASHES
 
 
-def _failure(
-    waiting: t.Mapping[str, _Watched], last_lines: t.Callable[[str], str], elapsed: float
-) -> HubspokeError:
+def _failure(waiting: t.Mapping[str, _Watched], last_lines: t.Callable[[str], str], elapsed: float) -> HubspokeError:
     texts = []
     for name, watched in waiting.items():
         times = f" (it ended {watched.crashes} times)" if watched.crashes else ""

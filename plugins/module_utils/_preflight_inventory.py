@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import PROVIDERS, check_name
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import check_name
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import MADE_HERE
 
 IN_CLUSTER = "in-cluster"
 
@@ -43,7 +44,7 @@ def _name_findings(survey: Survey, name: str, hosts: list[Host]) -> Iterator[Fin
     if name == IN_CLUSTER and not set(names) <= set(survey.hubs):
         remedy = f"Give it another cluster_name: {IN_CLUSTER} is Argo CD's name for the cluster that it runs in."
         yield Finding("cluster names", f"a spoke is named {IN_CLUSTER}", "fail", "cluster_name", remedy, names)
-    made = tuple(host.name for host in hosts if host.provider in PROVIDERS)
+    made = tuple(host.name for host in hosts if host.provider in MADE_HERE)
     try:
         check_name(name)
     except HubspokeError as error:

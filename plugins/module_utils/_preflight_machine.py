@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible.module_utils.ansible_release import __version__ as ansible_version
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import KWOK
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import state_folder

@@ -11,20 +11,28 @@ import typing as t
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import (
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_k3d import K3d
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kind import Kind
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok import Kwok
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import (
     K3D,
     KIND,
     KWOK,
     Spec,
     check_spec,
     choose,
+    suit,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
 
 ON_DOCKER = (K3D, KIND)
+MADE_HERE = (*ON_DOCKER, KWOK)
 
 _VARIABLE = re.compile(r"cluster_\w+")
+TRAITS = {provider.name: provider.traits for provider in (K3d, Kind, Kwok)}
+
+_SERVER = "kube-apiserver"
 _SPEC = ("version", "servers", "agents", "image", "ports", "registry_mirrors", "api_server_args")
 
 
@@ -40,7 +48,8 @@ def decided(hosts: Iterable[Host], probe: t.Any) -> Iterator[tuple[Host, list[Fi
         try:
             record = probe.record(folder, host.cluster) if folder else None
         except HubspokeError as error:
-            findings.append(Finding("state folder", error.message.rstrip("."), "fail", "", error.remedy, (host.name,)))
+            found = error.message.rstrip(".")
+            findings.append(Finding("state folder", found, "fail", "hubspoke_state_dir", error.remedy, (host.name,)))
         if wanted == "auto" and host.text("cluster_state") == "adopted":
             yield replace(host, provider="existing", reason="it is adopted"), findings
             continue
@@ -100,20 +109,32 @@ def clusters(survey: Survey) -> Iterator[Finding]:
     """Values that fit their types, and still make no cluster: out of range, twice the same, or not pinned."""
     fine: list[str] = []
     for host in survey.hosts:
-        if host.provider not in (*ON_DOCKER, KWOK):
+        if host.provider not in MADE_HERE:
             continue
-        try:
-            check_spec(_spec(host))
-        except HubspokeError as error:
-            variable = next(iter(_VARIABLE.findall(f"{error.message} {error.remedy}")), "cluster_name")
-            yield Finding("cluster", error.message.rstrip("."), "fail", variable, error.remedy, (host.name,))
-            continue
-        wrong = list(_version(host, survey.pins))
+        wrong = [*_cluster(host), *_version(host, survey.pins)]
         yield from wrong
         if not wrong:
             fine.append(host.name)
     if fine:
         yield Finding("cluster", "versions, nodes and ports can be had", hosts=tuple(fine))
+
+
+def _cluster(host: Host) -> Iterator[Finding]:
+    who, spec = (host.name,), _spec(host)
+    try:
+        check_spec(spec)
+        # Which provider it is matters only where the user says so: auto takes one that can do less.
+        _, notes = suit(spec, TRAITS[host.provider], strict=host.text("cluster_provider") != "auto")
+    except HubspokeError as error:
+        yield Finding("cluster", error.message.rstrip("."), "fail", _variable(str(error)), error.remedy, who)
+        return
+    for note in notes:
+        remedy = f"Leave it out, or choose another provider than {host.provider}."
+        yield Finding("cluster", note.rstrip("."), "warn", _variable(note), remedy, who)
+
+
+def _variable(text: str) -> str:
+    return next(iter(_VARIABLE.findall(text)), "cluster_provider")
 
 
 def _spec(host: Host) -> Spec:
@@ -124,7 +145,7 @@ def _spec(host: Host) -> Spec:
 def _version(host: Host, pins: t.Any) -> Iterator[Finding]:
     """A kwok cluster is made of pinned binaries; the others take whatever node image there is."""
     version, pinned = host.text("cluster_version"), pins.groups["kubernetes"].version
-    if host.provider == KWOK and version and version != pinned:
+    if host.provider == KWOK and version and version != pinned and program(host, _SERVER) == _SERVER:
         remedy = f"Leave it empty or set it to {pinned}, the one in toolchain/versions.yml, or use k3d or kind."
         yield Finding("cluster", f"{version} is not pinned", "fail", "cluster_version", remedy, (host.name,))
 
@@ -133,11 +154,13 @@ def ports(survey: Survey) -> Iterator[Finding]:
     """Ports of this machine that a cluster is to listen on. Those of a cluster that is there are its own."""
     free: list[int] = []
     for host in survey.hosts:
-        if host.provider not in ON_DOCKER or host.record or not host.get("cluster_ports"):
+        wanted = set(_spec(host).ports) - set(host.record.spec.ports if host.record else ())
+        kept = host.record and not host.get("cluster_recreate")
+        if host.provider not in ON_DOCKER or kept or not wanted:
             continue
         if not survey.probe.engine(host.get("dev_cluster_tools") or {}).is_local:
             continue
-        for port in _spec(host).ports:
+        for port in sorted(wanted, key=str):
             if survey.probe.port_taken(port.host_port, port.address, port.protocol):
                 found = f"port {port.host_port} of {port.address} is in use"
                 remedy = "Stop what listens there (`ss -ltnp` names it), or give another host_port."

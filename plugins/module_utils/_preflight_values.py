@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import NoLogError
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host
@@ -88,14 +89,14 @@ def merge(wanted: Mapping[str, Options], every: Mapping[str, Options]) -> Specs:
 def _options(path: str) -> Options:
     try:
         with open(path, encoding="utf-8") as stream:
-            entries = (yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {})["argument_specs"]
+            entries = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["argument_specs"].values()
+            return {name: option for entry in entries for name, option in (entry.get("options") or {}).items()}
     except FileNotFoundError:
         return {}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise HubspokeError(
             f"{path} does not parse: {' '.join(str(error).split())}.", "Install the collection again."
         ) from error
-    return {name: option for entry in entries.values() for name, option in (entry.get("options") or {}).items()}
 
 
 def interesting(names: Iterable[str], specs: Specs) -> tuple[list[str], list[str]]:
@@ -147,11 +148,7 @@ class Validation:
     def __init__(self, specs: Specs) -> None:
         self._specs = specs
         self._checked: dict[tuple[str, str], tuple[t.Any, tuple[Finding, ...]]] = {}
-        self._defaults = {
-            name: option["default"]
-            for name, option in specs.options.items()
-            if option.get("default") is not None and "{{" not in str(option["default"])
-        }
+        self._defaults = {name: option["default"] for name, option in specs.options.items() if _literal(option)}
 
     def host(self, name: str, facts: Mapping[str, t.Any]) -> tuple[Host, list[Finding]]:
         """One host with its usable values, and what is wrong with the others.
@@ -195,26 +192,37 @@ class Validation:
         key = (name, json.dumps(raw, sort_keys=True, default=repr))
         if key not in self._checked:
             option = self._specs.options[name]
-            validator = ArgumentSpecValidator({name: _without_defaults(option)})
-            result = validator.validate({name: raw})
-            self._checked[key] = (
-                result.validated_parameters.get(name),
-                tuple(self._wrong(name, option, raw, error) for error in result.error_messages),
-            )
+            try:
+                result = ArgumentSpecValidator(_evaluable({name: option})).validate({name: raw})
+            except (TypeError, AttributeError):  # it stumbles over some of what it is to refuse
+                self._checked[key] = (None, (self._wrong(name, option, raw, []),))
+            else:
+                wrong = (self._wrong(name, option, raw, result.errors.errors),) if result.errors.errors else ()
+                self._checked[key] = (result.validated_parameters.get(name), wrong)
         return self._checked[key]
 
-    def _wrong(self, name: str, option: Option, raw: t.Any, error: str) -> Finding:
-        role, meaning = self._specs.roles[name], _first_sentence(option)
+    def _wrong(self, name: str, option: Option, raw: t.Any, errors: list[t.Any]) -> Finding:
+        telling = [error for error in errors if not isinstance(error, NoLogError)]
         if option.get("no_log"):
             # A message of the validator may carry the value, which a secret must not get into.
             found = "has the wrong type"
-        elif isinstance(raw, (list, dict)):
-            found = _sentence(error)
-        elif option.get("choices"):
-            found = f"{raw!r} is not one of its choices"
+        elif not isinstance(raw, (list, dict)):
+            found = (
+                f"{raw!r} is not one of its choices"
+                if option.get("choices")
+                else f"{raw!r} is not {_described(option)}"
+            )
+        elif not telling or not _is_of_type(raw, option):
+            found = f"{'a list' if isinstance(raw, list) else 'a mapping'} is not {_described(option)}"
         else:
-            found = f"{raw!r} is not {_described(option)}"
-        return Finding(VALUES, found, "fail", name, f"Give {_described(option)} ({role}: {meaning}).")
+            found = "; ".join(_sentence(error.msg) for error in telling)
+        meaning = f"{self._specs.roles[name]}: {_first_sentence(option)}"
+        return Finding(VALUES, found, "fail", name, f"Give {_described(option)} ({meaning}).")
+
+
+def _is_of_type(raw: t.Any, option: Option) -> bool:
+    """Whether a list or mapping is at least that, where one is asked for."""
+    return isinstance(raw, {"list": list, "dict": dict}.get(option.get("type", ""), ()))
 
 
 def strange_names(strange: Mapping[str, Iterable[str]], specs: Specs) -> Iterator[Finding]:
@@ -229,15 +237,20 @@ def strange_names(strange: Mapping[str, Iterable[str]], specs: Specs) -> Iterato
             yield Finding(NAMES, "no role has a variable of this name", "warn", name, remedy, (host,))
 
 
-def _without_defaults(option: Option) -> Option:
-    """A default may be a template, which only Ansible can evaluate; it is not what is to be validated."""
-    bare = {key: value for key, value in option.items() if key not in ("default", "required")}
-    if isinstance(option.get("options"), dict):
-        bare["options"] = {
-            name: {**_without_defaults(inner), **({"required": True} if inner.get("required") else {})}
-            for name, inner in option["options"].items()
+def _literal(option: Option) -> bool:
+    """Whether an option has a default that is no template, which only Ansible could evaluate."""
+    return option.get("default") is not None and "{{" not in str(option["default"])
+
+
+def _evaluable(options: Options) -> Options:
+    """Options without the defaults that are templates."""
+    return {
+        name: {
+            **{key: value for key, value in option.items() if key != "default" or _literal(option)},
+            **({"options": _evaluable(option["options"])} if option.get("options") else {}),
         }
-    return bare
+        for name, option in options.items()
+    }
 
 
 _TYPES = {

@@ -48,9 +48,7 @@ class Listener:
     @property
     def loopback(self) -> bool:
         """Whether only this machine can connect."""
-        address = ipaddress.ip_address(self.host)
-        mapped = getattr(address, "ipv4_mapped", None)
-        return bool((mapped or address).is_loopback)
+        return ipaddress.ip_address(self.host).is_loopback
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -155,4 +153,5 @@ def _address(text: str) -> tuple[str, int]:
     words, port = text.split(":")
     raw = bytes.fromhex(words)
     ordered = b"".join(raw[start : start + 4][::-1] for start in range(0, len(raw), 4))
-    return str(ipaddress.ip_address(ordered)), int(port, 16)
+    address = ipaddress.ip_address(ordered)
+    return str(getattr(address, "ipv4_mapped", None) or address), int(port, 16)

@@ -204,7 +204,8 @@ class Supervisor:
 
     def remove_files(self) -> None:
         """Everything that is ours in the folder, and the folder if that leaves it empty."""
-        for path in (self.run, self.logs):
+        own_socket_folder = [self.socket.parent] if self.socket.parent != self.directory else []
+        for path in (self.run, self.logs, *own_socket_folder):
             shutil.rmtree(path, ignore_errors=True)
         for path in (
             self.configuration,
@@ -215,9 +216,8 @@ class Supervisor:
             self.directory / ".lock",
         ):
             path.unlink(missing_ok=True)
-        for folder in {self.socket.parent, self.directory}:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        with contextlib.suppress(OSError):
+            self.directory.rmdir()
 
 
 def socket_path(directory: pathlib.Path) -> pathlib.Path:
@@ -312,7 +312,9 @@ def write(path: pathlib.Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise HubspokeError(f"{path} cannot be written: {error.strerror}.", "Make space, or choose another folder.") from error
+        raise HubspokeError(
+            f"{path} cannot be written: {error.strerror}.", "Make space, or choose another folder."
+        ) from error
 
 
 def tail(path: pathlib.Path, lines: int) -> str:

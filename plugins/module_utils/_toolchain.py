@@ -237,10 +237,10 @@ class Toolchain:
         self, group: Group, tools: t.Sequence[Tool], missing: dict[str, Reasons], last: tuple[str, str]
     ) -> t.NoReturn:
         tool = tools[0]
-        others = "".join(f", {other.name}" for other in tools[1:])
+        names = ", ".join(tool.name for tool in tools)
         tried = [*missing[tool.name], last]
         raise HubspokeError(
-            f"{tool.name}{others} of {group.label} cannot be had in any way:\n{describe(tried)}",
+            f"{names} {group.version} cannot be had in any way:\n{describe(tried)}",
             f"\nPut {tool.name} {group.version} on PATH, or open the way to its release, or to a Go module proxy and "
             f"Go {self._pins.go_minimum} or later."
             if group.module

@@ -82,7 +82,7 @@ class Cache:
                 raise self.full(str(error.strerror)) from error
             raise HubspokeError(
                 f"The tool cache {self.root} cannot be written: {error.strerror or error}.",
-                "Make it writable, or name another folder (`cache_dir`, or the environment variable HUBSPOKE_CACHE_DIR).",
+                "Make it writable, or name another folder (`cache_dir`, or HUBSPOKE_CACHE_DIR of the shell).",
             ) from error
 
     def need(self, gib: float, what: str, *others: Path) -> None:
@@ -101,7 +101,7 @@ class Cache:
         """The error of a full disk."""
         return HubspokeError(
             f"The disk is full: {what}.",
-            f"Make room, or set another folder than {self.root}: `cache_dir` or the environment variable HUBSPOKE_CACHE_DIR.",
+            f"Make room, or move the tool cache from {self.root} (`cache_dir`, or HUBSPOKE_CACHE_DIR of the shell).",
         )
 
     @contextlib.contextmanager

@@ -26,7 +26,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_process import (
     Paced,
     Watched,
-    censored,
     disk_full,
 )
 
@@ -110,14 +109,15 @@ class Fetcher:
         elif whole is None or whole > 5 * _MB:
             self._progress(f"{label}: fetching {answer.geturl()}{f', {whole / _MB:.1f} MB' if whole else ''}")
         with self._cache.writing():
-            file = part.open("r+b" if offset else "wb")
+            # Unbuffered: what cannot be written is said here, and not once more when the file is closed.
+            file = part.open("r+b" if offset else "wb", buffering=0)
         with file:
             file.seek(offset)
-            while chunk := answer.read(_CHUNK):
-                with self._cache.writing():
-                    file.write(chunk)
-                    file.flush()
+            while chunk := memoryview(answer.read(_CHUNK)):
                 offset += len(chunk)
+                with self._cache.writing():
+                    while chunk:
+                        chunk = chunk[file.write(chunk) :]
                 say(f"{label}: fetched {offset / _MB:.1f}{of}")
             if whole and offset < whole:
                 raise http.client.IncompleteRead(b"", whole - offset)
@@ -162,8 +162,9 @@ class Fetcher:
         if status and disk_full(words):
             raise self._cache.full(f"there is no room for the wheel {label}")
         if status:
-            lines = [line for line in words.splitlines() if line.lower().startswith("error")] or words.splitlines()[-1:]
-            raise Unavailable(f"the wheel {label} cannot be fetched: {censored('; '.join(lines[:2]))}")
+            lines = words.splitlines()
+            errors = [line.partition(": ")[2] for line in lines if line.startswith("ERROR: ")] or lines[-1:]
+            raise Unavailable(f"the wheel {label} cannot be fetched: {'; '.join(errors[:2])}")
 
 
 def _size(path: Path) -> int:

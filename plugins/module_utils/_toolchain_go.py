@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import typing as t
 from pathlib import Path
 
@@ -33,6 +32,8 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_proc
 
 # The same for everybody: then what one build compiled serves the next one.
 BUILD_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
+# Where its installation instructions put it, PATH or not.
+USUAL_PLACES: tuple[str, ...] = ("/usr/local/go/bin/go",)
 _NOISE = re.compile(r"^(go: (downloading|finding)|#)")
 
 
@@ -49,8 +50,7 @@ class Go:
 
     def environment(self, workshop: Path) -> dict[str, str]:
         """The user's own environment (proxies, mirrors), less what would change the result."""
-        environment = {name: value for name, value in os.environ.items() if name != "GOROOT"}
-        environment |= {
+        environment = _own_environment() | {
             "CGO_ENABLED": "0",
             "GOFLAGS": "-mod=readonly",
             "GOTOOLCHAIN": "local",
@@ -71,7 +71,7 @@ class Go:
         """Where compiled packages are kept."""
         if self._own:
             return self._own / "build"
-        found = answer([str(self.binary), "env", "GOCACHE"])
+        found = answer([str(self.binary), "env", "GOCACHE"], environment=_own_environment())
         return Path(found.splitlines()[-1]) if found else Path.home()
 
     def module(
@@ -219,7 +219,7 @@ class GoFinder:
 
     def _on_path(self, reasons: list[str]) -> Go | None:
         wanted = parse_version(self._pins.go_minimum)
-        places = [path for path in (shutil.which("go"), "/usr/local/go/bin/go") if path and os.access(path, os.X_OK)]
+        places = [path for path in (shutil.which("go"), *USUAL_PLACES) if path and os.access(path, os.X_OK)]
         for place in places if self._path_lookup else []:
             found = go_version(place)
             if found and wanted and found >= wanted[:3]:
@@ -260,18 +260,13 @@ class GoFinder:
 
 def go_version(binary: str) -> tuple[int, int, int] | None:
     """The version of a Go, None where it does not say."""
-    try:
-        words = subprocess.run(
-            [binary, "version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=10,
-            check=False,
-            # In a folder of its own: a go.mod above the present one must not make it look for another toolchain.
-            cwd=os.sep,
-            env={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""},
-        ).stdout.decode(errors="replace")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    found = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?(?!\.?\d|rc|beta)", words)
+    environment = {**_own_environment(), "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    found = re.search(
+        r"\bgo(\d+)\.(\d+)(?:\.(\d+))?(?!\.?\d|rc|beta)", answer([binary, "version"], 10, environment) or ""
+    )
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+
+
+def _own_environment() -> dict[str, str]:
+    """The user's environment without what is another Go's."""
+    return {name: value for name, value in os.environ.items() if name not in ("GOROOT", "GOFLAGS")}

@@ -218,7 +218,8 @@ class Pins:
 
         :raises HubspokeError: there is no such tool or file, or not at that version.
         """
-        name, version = (asked, None) if isinstance(asked, str) else (asked.get("name"), asked.get("version"))
+        entry = asked if isinstance(asked, dict) else {"name": asked}
+        name, version = entry.get("name"), entry.get("version")
         if not isinstance(name, str) or not isinstance(version, (str, type(None))):
             raise HubspokeError(f"tools holds {asked!r}.", "Give a name, or a mapping with name and version.")
         for group in self.groups.values():

@@ -37,7 +37,7 @@ def disk_full(text: str) -> bool:
     return bool(_FULL.search(text))
 
 
-def answer(command: t.Sequence[str], timeout: float = 5) -> str | None:
+def answer(command: t.Sequence[str], timeout: float = 5, environment: t.Mapping[str, str] | None = None) -> str | None:
     """What a program says within that time, None where it says nothing or cannot be run.
 
     Its exit status does not matter: some print their version and leave with an error.
@@ -48,7 +48,7 @@ def answer(command: t.Sequence[str], timeout: float = 5) -> str | None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "KUBECONFIG": os.devnull},
+            env={**(os.environ if environment is None else environment), "KUBECONFIG": os.devnull},
             start_new_session=True,
         )
     except OSError:

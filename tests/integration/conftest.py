@@ -8,6 +8,8 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import sys
 import typing as t
@@ -15,6 +17,8 @@ import typing as t
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
+STATE = ROOT / ".state/tests"
+"""A folder for each run of the tests, named by its process."""
 COLLECTIONS = (ROOT / ".venv/collections", pathlib.Path(__file__).parent / "fixtures/collections")
 
 
@@ -161,3 +165,53 @@ def run_module(play: t.Callable[..., Run], other_python: str) -> t.Callable[...,
         return result
 
     return run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a terminated run still delete its cluster."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+
+
+def _module(folder: pathlib.Path, name: str, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Run one module that must succeed."""
+    task = {"name": name, f"hubspoke.bootstrap.{name}": arguments}
+    done = run_playbook(folder, [{"hosts": "all", "gather_facts": False, "tasks": [task]}], timeout=3600)
+    if done.code != 0:
+        pytest.fail(f"{name} failed: {done.lines and done.lines[-1]['result'].get('msg')}\n{done.output[-4000:]}")
+    return done.result(name)
+
+
+def _delete_clusters(folder: pathlib.Path, tools: dict[str, str], state: pathlib.Path) -> None:
+    for cluster in state.glob("clusters/*"):
+        arguments = {"name": cluster.name, "state": "absent", "state_dir": str(state), "tools": tools}
+        _module(folder, "dev_cluster", arguments)
+    shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Paths of the real binaries and release files, by name; made ready if they are not."""
+    result: dict[str, str] = _module(tmp_path_factory.mktemp("tools"), "toolchain", {})["tools"]
+    return result
+
+
+@pytest.fixture(scope="session")
+def cluster(tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, t.Any]]:
+    """One real API server with simulated nodes, as module dev_cluster returns it; deleted at the end."""
+    folder = tmp_path_factory.mktemp("cluster")
+    for left in STATE.glob("*"):
+        # Of runs that were killed.
+        if not pathlib.Path("/proc", left.name).exists():
+            _delete_clusters(folder, tools, left)
+    state = STATE / str(os.getpid())
+    arguments = {"name": f"test-{os.getpid()}", "provider": "kwok", "state_dir": str(state), "tools": tools}
+    try:
+        yield _module(folder, "dev_cluster", arguments)["cluster"]
+    finally:
+        _delete_clusters(folder, tools, state)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(cluster: dict[str, t.Any]) -> str:
+    """Path of that cluster's kubeconfig."""
+    return str(cluster["kubeconfig"])

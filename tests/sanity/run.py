@@ -26,10 +26,11 @@ LEFT_OUT = ("pylint",)
 
 # ansible-test fetches this script from a place of its own, unless it lies in its cache.
 _GET_PIP = '''\
-import ensurepip, subprocess, sys
+import ensurepip, os, subprocess, sys
+environment = dict(os.environ)  # ensurepip turns pip's settings off
 ensurepip.bootstrap(default_pip=True)
 arguments = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
-sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *arguments]).returncode)
+sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *arguments], env=environment).returncode)
 '''
 
 

@@ -1,0 +1,181 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Argo CD's settings as objects: entries of its ConfigMaps, repositories, credentials, projects.
+
+All of them are partial: applied under a field manager of their own, so that what others wrote beside them stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_repositories import (
+    CREDENTIALS,
+    REPOSITORY,
+    secret,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_repositories import (
+    problems as _of_repositories,
+)
+
+Object = dict[str, t.Any]
+
+CONFIG, RBAC, PARAMS = "argocd-cm", "argocd-rbac-cm", "argocd-cmd-params-cm"
+CHECKSUM = "hubspoke.bootstrap/settings-checksum"
+
+HEALTH_KEY = "resource.customizations.health.argoproj.io_Application"
+HEALTH = """\
+hs = {}
+hs.status = "Progressing"
+hs.message = ""
+if obj.status ~= nil and obj.status.health ~= nil then
+  hs.status = obj.status.health.status
+  if obj.status.health.message ~= nil then
+    hs.message = obj.status.health.message
+  end
+end
+return hs
+"""
+
+
+def problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """Everything that cannot be meant like that, one sentence each.
+
+    :arg variables: The role's variables without their prefix.
+    """
+    found = _of_repositories(variables.get("repositories") or [], REPOSITORY, "argocd_repositories")
+    found += _of_repositories(
+        variables.get("repository_credentials") or [], CREDENTIALS, "argocd_repository_credentials"
+    )
+    for name in ("config", "rbac", "params"):
+        for key, value in (variables.get(name) or {}).items():
+            if isinstance(value, (dict, list)):
+                found.append(
+                    f"argocd_{name}: {key} is a {type(value).__name__}, but a ConfigMap holds texts. Write it as a text: `|`."
+                )
+    names = [project.get("name") for project in variables.get("projects") or []]
+    found += [f"argocd_projects: {name} is there twice." for name in sorted({n for n in names if names.count(n) > 1})]
+    return found
+
+
+def config_maps(variables: t.Mapping[str, t.Any]) -> dict[str, dict[str, str]]:
+    """The entries of each ConfigMap."""
+    health = {HEALTH_KEY: HEALTH} if variables.get("application_health", True) else {}
+    return {
+        CONFIG: {**health, **_texts(variables.get("config"))},
+        RBAC: _texts(variables.get("rbac")),
+        PARAMS: _texts(variables.get("params")),
+    }
+
+
+def definitions(
+    variables: t.Mapping[str, t.Any], namespace: str, found: t.Mapping[str, t.Any] | None = None
+) -> list[Object]:
+    """The objects that make up the settings.
+
+    :arg found: What `argocd_info` returned: workloads that have to start again when a setting changes that they read at
+        their start, and repositories that are there under another name.
+    """
+    found = found or {}
+    entries = config_maps(variables)
+    objects = [_config_map(name, namespace, data) for name, data in entries.items()]
+    for repository in variables.get("repositories") or []:
+        objects.append(secret(repository, REPOSITORY, namespace, found.get("repositories") or []))
+    for credentials in variables.get("repository_credentials") or []:
+        objects.append(secret(credentials, CREDENTIALS, namespace, found.get("repositories") or []))
+    objects += [_project(project, namespace) for project in variables.get("projects") or []]
+    objects += [_workload(workload, namespace, entries) for workload in found.get("workloads") or []]
+    return objects
+
+
+def _texts(values: t.Mapping[str, t.Any] | None) -> dict[str, str]:
+    return {
+        str(key): str(value).lower() if isinstance(value, bool) else str(value) for key, value in (values or {}).items()
+    }
+
+
+def _metadata(name: str, namespace: str, **more: t.Any) -> Object:
+    return {"name": name, "namespace": namespace, **{key: value for key, value in more.items() if value}}
+
+
+def _config_map(name: str, namespace: str, data: dict[str, str]) -> Object:
+    # Argo CD looks only at ConfigMaps with this label.
+    labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "argocd"}
+    entry: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _metadata(name, namespace, labels=labels)}
+    return {**entry, "data": data} if data else entry
+
+
+def _project(project: t.Mapping[str, t.Any], namespace: str) -> Object:
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": _metadata(
+            project["name"], namespace, labels=project.get("labels"), annotations=project.get("annotations")
+        ),
+        "spec": project["spec"],
+    }
+
+
+def _workload(workload: t.Mapping[str, t.Any], namespace: str, entries: dict[str, dict[str, str]]) -> Object:
+    """A workload with the checksum of what it reads only when it starts: a change starts it again.
+
+    One that reads nothing of ours is there too, without: then a setting that is withdrawn also starts it again.
+    """
+    read = {
+        f"{name}/{key}": entries[name][key]
+        for name, keys in workload["reads"].items()
+        for key in keys
+        if key in entries.get(name, {})
+    }
+    entry: Object = {
+        "apiVersion": "apps/v1",
+        "kind": workload["kind"],
+        "metadata": _metadata(workload["name"], namespace),
+    }
+    if read:
+        checksum = hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
+        entry["spec"] = {"template": {"metadata": {"annotations": {CHECKSUM: checksum}}}}
+    return entry
+
+
+def install_objects(
+    objects: list[Object], namespace: str, entries: t.Mapping[str, t.Mapping[str, str]], without: t.Collection[str] = ()
+) -> list[Object]:
+    """The manifests' objects as they are applied.
+
+    :arg namespace: Where the accounts are that cluster roles are bound to; manifests name `argocd`.
+    :arg entries: Entries of ConfigMaps that the settings own: two owners would undo each other's values.
+    :arg without: Kind/name of objects to leave out.
+    """
+    result = []
+    for item in objects:
+        name = item["metadata"]["name"]
+        if f"{item['kind']}/{name}" in without:
+            continue
+        if item["kind"] == "ConfigMap" and entries.get(name) and item.get("data"):
+            data = {key: value for key, value in item["data"].items() if key not in entries[name]}
+            item = {**item, "data": data}
+        if item["kind"] in ("ClusterRoleBinding", "RoleBinding"):
+            subjects = [
+                {**subject, "namespace": namespace} if subject.get("kind") == "ServiceAccount" else subject
+                for subject in item.get("subjects") or []
+            ]
+            item = {**item, "subjects": subjects}
+        result.append(item)
+    return result
+
+
+def not_changeable(objects: list[Object], found: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+    """Workloads that have to be made anew, since the labels by which they find their pods cannot be changed.
+
+    That is so where another tool installed Argo CD. It keeps no data of its own, so nothing is lost.
+    """
+    there = {(entry["kind"], entry["name"]): entry["selector"] for entry in found.get("workloads") or []}
+    return [
+        {"kind": item["kind"], "name": item["metadata"]["name"]}
+        for item in objects
+        if (item["kind"], item["metadata"]["name"]) in there
+        and there[item["kind"], item["metadata"]["name"]] != item["spec"]["selector"].get("matchLabels", {})
+    ]

@@ -1,0 +1,288 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Argo CD's components as processes on this machine: each given what its pod would be given, on addresses of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_source import parse
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor import socket_path
+
+REDIS = "argocd-redis"
+NOTIFICATIONS = "argocd-notifications"
+
+# What listens where, as distances from the first port.
+PORTS = {
+    "server": 0,
+    "server_metrics": 1,
+    "repo_server": 2,
+    "repo_server_metrics": 3,
+    "application_controller_metrics": 4,
+    "applicationset_metrics": 5,
+    "applicationset_probe": 6,
+    "applicationset_webhook": 7,
+    "notifications_metrics": 8,
+    "redis": 9,
+}
+
+# Programs that Argo CD calls, as far as this machine has them.
+_HELPERS = ("git", "helm", "kustomize", "gpg", "ssh")
+# Where its image keeps what is configured, and the folder that stands for it here.
+_MOUNTS = {"/app/config/ssh": "ssh", "/app/config/tls": "tls", "/app/config/gpg/source": "gpg/source"}
+_FOLDERS = ["tls", "ssh", "gpg/source", "gpg/keys", "plugins", "home", "tmp"]
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Component:
+    """One program of Argo CD.
+
+    :arg flags: Its addresses, with the names of PORTS in braces.
+    :arg health: What tells that it works, in the same way.
+    :arg confined: Whether it has to be kept off other addresses, since it has no flag for that.
+    """
+
+    flags: tuple[str, ...]
+    health: dict[str, str]
+    confined: bool = False
+    uses_redis: bool = True
+
+
+COMPONENTS = {
+    "argocd-server": Component(
+        (
+            "--insecure",
+            "--address={host}",
+            "--port={server}",
+            "--metrics-address={host}",
+            "--metrics-port={server_metrics}",
+            "--repo-server={host}:{repo_server}",
+            "--repo-server-plaintext",
+        ),
+        {"http": "http://{host}:{server}/healthz"},
+    ),
+    "argocd-repo-server": Component(
+        (
+            "--disable-tls",
+            "--client-ca-path=",
+            "--address={host}",
+            "--port={repo_server}",
+            "--metrics-address={host}",
+            "--metrics-port={repo_server_metrics}",
+        ),
+        {"tcp": "{host}:{repo_server}", "http": "http://{host}:{repo_server_metrics}/healthz"},
+    ),
+    "argocd-application-controller": Component(
+        (
+            "--metrics-port={application_controller_metrics}",
+            "--repo-server={host}:{repo_server}",
+            "--repo-server-plaintext",
+        ),
+        {"http": "http://{host}:{application_controller_metrics}/healthz"},
+        confined=True,
+    ),
+    "argocd-applicationset-controller": Component(
+        (
+            "--metrics-addr={host}:{applicationset_metrics}",
+            "--probe-addr={host}:{applicationset_probe}",
+            "--webhook-addr={host}:{applicationset_webhook}",
+            "--argocd-repo-server={host}:{repo_server}",
+            "--repo-server-plaintext",
+        ),
+        {"tcp": "{host}:{applicationset_metrics}"},
+        uses_redis=False,
+    ),
+    NOTIFICATIONS: Component(
+        (
+            "--metrics-port={notifications_metrics}",
+            "--argocd-repo-server={host}:{repo_server}",
+            "--argocd-repo-server-plaintext",
+        ),
+        {"tcp": "{host}:{notifications_metrics}"},
+        confined=True,
+        uses_redis=False,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the processes are made of here.
+
+    :arg tools: Paths of the programs, by name.
+    :arg directory: Folder of the set of processes.
+    :arg kubeconfig: Contents of the kubeconfig that they get.
+    :arg environment: Further variables for each of them.
+    """
+
+    tools: t.Mapping[str, str]
+    directory: str
+    kubeconfig: str
+    port_base: int
+    environment: t.Mapping[str, t.Any]
+    notifications: bool = False
+
+
+def ports(port_base: int) -> dict[str, int]:
+    """Every port that may be used, by what listens there."""
+    return {name: port_base + distance for name, distance in PORTS.items()}
+
+
+def processes(containers: t.Iterable[t.Mapping[str, t.Any]] | None, setting: Setting) -> list[dict[str, t.Any]]:
+    """The processes that stand for Argo CD's pods, as the module `local_processes` takes them.
+
+    :arg containers: What `workload_info` found; None where that is not known yet (in check mode).
+    """
+    if containers is None:
+        containers = [_unknown(name) for name in COMPONENTS]
+    found = []
+    password = ""
+    for container in containers:
+        name = _program(container)
+        component = COMPONENTS.get(name)
+        if component and container["replicas"] > 0 and (name != NOTIFICATIONS or setting.notifications):
+            found.append(_process(name, component, container, setting))
+            password = password or container["secret_environment"].get("REDIS_PASSWORD", "")
+    return [_redis(setting, password), *found] if found else []
+
+
+def missing(containers: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, str]]:
+    """What components cannot start without and the cluster does not have."""
+    found: dict[str, dict[str, str]] = {}
+    for container in containers:
+        if _program(container) in COMPONENTS:
+            found.update({json.dumps(entry, sort_keys=True): entry for entry in container["missing"]})
+    return list(found.values())
+
+
+def _program(container: t.Mapping[str, t.Any]) -> str:
+    words = [*container["command"], *container["args"]]
+    return pathlib.PurePath(words[0]).name if words else ""
+
+
+def _unknown(name: str) -> dict[str, t.Any]:
+    return {"command": [name], "args": [], "replicas": 1, "environment": {}, "secret_environment": {}, "mounts": []}
+
+
+def _process(name: str, component: Component, container: t.Mapping[str, t.Any], setting: Setting) -> dict[str, t.Any]:
+    folder = pathlib.Path(setting.directory) / name
+    words = {"host": _HOST, **ports(setting.port_base)}
+    flags = [flag.format(**words) for flag in component.flags]
+    if component.uses_redis:
+        flags.append(f"--redis={_HOST}:{words['redis']}")
+    files = {"kubeconfig": setting.kubeconfig}
+    for mount in container["mounts"]:
+        if mount["path"] in _MOUNTS:
+            files.update({f"{_MOUNTS[mount['path']]}/{file}": text for file, text in mount["files"].items()})
+    return {
+        "name": name,
+        # The pod's own flags first: of two that say the same the last one counts.
+        "command": [setting.tools[name], *[*container["command"], *container["args"]][1:], *flags],
+        "environment": {
+            **container["environment"],
+            **_own_environment(folder, setting),
+            **{str(key): value for key, value in setting.environment.items()},
+        },
+        "secret_environment": dict(container["secret_environment"]),
+        "files": files,
+        "folders": _FOLDERS,
+        "health": {key: text.format(**words) for key, text in component.health.items()},
+        "loopback": component.confined,
+    }
+
+
+def _own_environment(folder: pathlib.Path, setting: Setting) -> dict[str, str]:
+    """What stands for the file system of the image, so that nothing of the user's is read or written."""
+    return {
+        "PATH": _path(setting.tools),
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "KUBECONFIG": str(folder / "kubeconfig"),
+        "KUBECACHEDIR": str(folder / "tmp/kubecache"),
+        "HELM_CACHE_HOME": str(folder / "home/helm"),
+        "HELM_CONFIG_HOME": str(folder / "home/helm"),
+        "HELM_DATA_HOME": str(folder / "home/helm"),
+        "ARGOCD_TLS_DATA_PATH": str(folder / "tls"),
+        "ARGOCD_SSH_DATA_PATH": str(folder / "ssh"),
+        "ARGOCD_GPG_DATA_PATH": str(folder / "gpg/source"),
+        "ARGOCD_GNUPGHOME": str(folder / "gpg/keys"),
+        "ARGOCD_PLUGINSOCKFILEPATH": str(folder / "plugins"),
+        "ARGOCD_ASK_PASS_SOCK": str(_ask_pass_socket(pathlib.Path(setting.directory))),
+        # A key ring would be made at each start, and its agent would stay behind.
+        "ARGOCD_GPG_ENABLED": "false",
+        # The API server is reached through the kubeconfig, and stays `https://kubernetes.default.svc` to Applications.
+        "ARGOCD_FAKE_IN_CLUSTER": "true",
+        "ARGOCD_CONTROLLER_REPLICAS": "1",
+    }
+
+
+def _ask_pass_socket(directory: pathlib.Path) -> pathlib.Path:
+    """Where the repo server hands credentials to git: as short a path as that of supervisord's own socket."""
+    supervisor = socket_path(directory)
+    return (directory / "run" if supervisor.parent == directory else supervisor.parent) / "ask-pass.sock"
+
+
+def _path(tools: t.Mapping[str, str]) -> str:
+    folders = [str(pathlib.PurePath(path).parent) for path in tools.values()]
+    folders += [str(pathlib.PurePath(path).parent) for path in map(shutil.which, _HELPERS) if path]
+    folders += ["/usr/local/bin", "/usr/bin", "/bin"]
+    return os.pathsep.join(dict.fromkeys(folders))
+
+
+def _redis(setting: Setting, password: str) -> dict[str, t.Any]:
+    port = ports(setting.port_base)["redis"]
+    lines = [f"bind {_HOST}", f"port {port}", "protected-mode yes", 'save ""', "appendonly no"]
+    if password:
+        quoted = password.replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(f'requirepass "{quoted}"')
+    return {
+        "name": REDIS,
+        "command": [setting.tools["redis-server"], "redis.conf"],
+        "files": {"redis.conf": "\n".join(lines) + "\n"},
+        "health": {"tcp": f"{_HOST}:{port}"},
+    }
+
+
+def kubeconfig(path: str, context: str, namespace: str) -> str:
+    """One context of a kubeconfig with another default namespace, and with absolute paths.
+
+    :arg context: Its name; the current one where it is empty.
+    :raises HubspokeError: it cannot be read, or has no such context.
+    """
+    source = pathlib.Path(path).expanduser()
+    try:
+        documents = parse(source.read_text(encoding="utf-8"), str(source))
+        document = documents[0]
+        wanted = context or document["current-context"]
+        entry = _named(document["contexts"], wanted)["context"]
+        cluster = _named(document["clusters"], entry["cluster"])
+        user = _named(document["users"], entry["user"])
+    except (OSError, KeyError, IndexError, TypeError, StopIteration) as error:
+        raise HubspokeError(
+            f"The kubeconfig {path} has no usable context {context or '(current)'}.", "Check cluster_kubeconfig."
+        ) from error
+    result = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": wanted,
+        "contexts": [{"name": wanted, "context": {**entry, "namespace": namespace}}],
+        "clusters": [{**cluster, "cluster": _absolute(cluster["cluster"], source.parent)}],
+        "users": [{**user, "user": _absolute(user["user"], source.parent)}],
+    }
+    return json.dumps(result, indent=2, sort_keys=True) + "\n"
+
+
+def _named(entries: t.Iterable[t.Mapping[str, t.Any]], name: str) -> dict[str, t.Any]:
+    return dict(next(entry for entry in entries if entry["name"] == name))
+
+
+def _absolute(entry: t.Mapping[str, t.Any], folder: pathlib.Path) -> dict[str, t.Any]:
+    files = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+    return {key: str((folder / value).resolve()) if key in files and value else value for key, value in entry.items()}
