@@ -72,9 +72,8 @@ _value:
   elements: dict
 """
 
-import typing as t
-
 import pathlib
+import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_controllers as engine
 

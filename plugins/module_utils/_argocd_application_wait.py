@@ -240,7 +240,7 @@ class Narrator:
             item: f"{label(item, tree.items[item])}: {causes.shown_verdict(found.text)}"
             for item, found in verdicts.items()
         }
-        # What was ready when it was first seen is no news.
+        # What was never told to lack something is no news when it is ready.
         news = [
             item
             for item, line in lines.items()
@@ -248,7 +248,7 @@ class Narrator:
         ]
         done = all(found.state in (READY, HELD) for found in verdicts.values())
         waited = elapsed - self._last
-        if news and (done or not self._told or waited >= _SAY_EVERY):
+        if news and (done or waited >= _SAY_EVERY):
             self._say([lines[item] for item in news], elapsed)
             self._told.update({item: lines[item] for item in news})
         elif not done and self._told and waited >= _SAY_AGAIN:

@@ -30,7 +30,7 @@ INSTALL, KEEP, UPGRADE, DOWNGRADE, CHANGE, ADOPT, LEAVE = (
 _KINDS = ("Deployment", "StatefulSet")
 _SELECTOR = "app.kubernetes.io/part-of=argocd"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+][0-9A-Za-z.+-]*)?")
-_SECRET_TYPE = "argocd.argoproj.io/secret-type"
+_KIND_LABEL = "argocd.argoproj.io/secret-type"
 _REPOSITORY_TYPES = ("repository", "repository-write", "repo-creds", "repo-write-creds")
 
 Version = tuple[int, int, int]
@@ -196,9 +196,9 @@ def decide(found: t.Mapping[str, t.Any], wish: Wish) -> Decision:
     if not found["ours"] and not wish.adopt:
         return Decision(
             ADOPT,
-            refused=f"{name} was installed by {found['installed_by']}. Set argocd_adopt: true to take it over (what differs "
-            "from the manifests is changed; see it first with --check --diff), or argocd_install: false to leave it and "
-            "apply settings only.",
+            refused=f"{name} was installed by {found['installed_by']}. Set argocd_adopt: true to take it over (what "
+            "differs from the manifests is changed; see it first with --check --diff), or argocd_install: false to "
+            "leave it and apply settings only.",
         )
     refused = _refused(found, wish)
     action, message = _change(found, wish, name)
@@ -237,8 +237,8 @@ def _refused(found: t.Mapping[str, t.Any], wish: Wish) -> str:
         )
     if (low[0] != wanted[0] or wanted[1] > low[1] + 1) and wanted > low and not wish.allow_skip:
         return (
-            f"From Argo CD {oldest} to argocd_version {wish.version} minor versions are skipped, whose upgrade notes matter. "
-            "Go one minor version at a time, or set argocd_allow_skip: true."
+            f"From Argo CD {oldest} to argocd_version {wish.version} minor versions are skipped, whose upgrade notes "
+            "matter. Go one minor version at a time, or set argocd_allow_skip: true."
         )
     return ""
 
@@ -263,7 +263,7 @@ def read(kube: Kube, namespace: str, field_manager: str = FIELD_MANAGER) -> dict
 
 def _repositories(kube: Kube, namespace: str) -> list[dict[str, str]]:
     """The Secrets that are repositories or templates of credentials, without what is secret in them."""
-    selector = f"{_SECRET_TYPE} in ({','.join(_REPOSITORY_TYPES)})"
+    selector = f"{_KIND_LABEL} in ({','.join(_REPOSITORY_TYPES)})"
     return [described(secret) for secret in kube.list("v1", "Secret", namespace, selector)]
 
 
@@ -272,7 +272,7 @@ def described(secret: Object) -> dict[str, str]:
     data = secret.get("data") or {}
     return {
         "name": secret["metadata"]["name"],
-        "type": (secret["metadata"].get("labels") or {}).get(_SECRET_TYPE, ""),
+        "type": (secret["metadata"].get("labels") or {}).get(_KIND_LABEL, ""),
         "url": _text(data, "url"),
         "project": _text(data, "project"),
     }

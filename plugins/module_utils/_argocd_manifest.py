@@ -22,6 +22,7 @@ _USUAL_NAMESPACE = "argocd"
 
 def prepare(
     path: str,
+    *,
     checksum: str = "",
     namespace: str = _USUAL_NAMESPACE,
     settings: t.Mapping[str, t.Any] | None = None,
@@ -68,7 +69,9 @@ def prepare(
 
 def _wrong_checksum(path: str, data: bytes, checksum: str) -> str:
     if not checksum:
-        return f"argocd_manifest is {path}, but argocd_manifest_checksum is empty. Set it to sha256: and the file's checksum."
+        return (
+            f"argocd_manifest is {path}, but argocd_manifest_checksum is empty. Set it to the file's sha256: checksum."
+        )
     kind, _colon, wanted = checksum.partition(":")
     if kind != "sha256" or len(wanted) != 64:
         return f"argocd_manifest_checksum is {checksum!r}. Write sha256: and 64 hexadecimal digits."
@@ -76,8 +79,8 @@ def _wrong_checksum(path: str, data: bytes, checksum: str) -> str:
     if actual == wanted.lower():
         return ""
     return (
-        f"The manifest {path} has the checksum sha256:{actual}, but argocd_manifest_checksum is {checksum}. If the file is "
-        "the one you mean, correct the variable; if not, fetch it again."
+        f"The manifest {path} has the checksum sha256:{actual}, but argocd_manifest_checksum is {checksum}. If the "
+        "file is the one you mean, correct the variable; if not, fetch it again."
     )
 
 

@@ -78,7 +78,7 @@ def _of_one(entry: t.Mapping[str, t.Any], url: str, secret_type: str) -> t.Itera
         yield f"a GitHub App needs {', '.join(missing)} too."
     ssh = bool(_SSH.match(url))
     if entry.get("ssh_private_key") and not ssh and parts.scheme in ("http", "https"):
-        yield f"ssh_private_key is given for an address that begins {parts.scheme}://. Use the repository's SSH address."
+        yield f"ssh_private_key is given for an {parts.scheme}:// address. Use the repository's SSH address."
     if ssh and any(entry.get(option) for option in ("password", "token", "bearer_token", "github_app_id")):
         yield "a password, token or GitHub App is given for an SSH address. Use the repository's https:// address."
     if bool(entry.get("tls_client_cert")) != bool(entry.get("tls_client_key")):

@@ -52,9 +52,8 @@ def problems(variables: t.Mapping[str, t.Any]) -> list[str]:
     for name in ("config", "rbac", "params"):
         for key, value in (variables.get(name) or {}).items():
             if isinstance(value, (dict, list)):
-                found.append(
-                    f"argocd_{name}: {key} is a {type(value).__name__}, but a ConfigMap holds texts. Write it as a text: `|`."
-                )
+                kind = type(value).__name__
+                found.append(f"argocd_{name}: {key} is a {kind}, but a ConfigMap holds texts. Write it as one: `|`.")
     names = [project.get("name") for project in variables.get("projects") or []]
     found += [f"argocd_projects: {name} is there twice." for name in sorted({n for n in names if names.count(n) > 1})]
     return found
@@ -154,16 +153,16 @@ def install_objects(
         name = item["metadata"]["name"]
         if f"{item['kind']}/{name}" in without:
             continue
-        if item["kind"] == "ConfigMap" and entries.get(name) and item.get("data"):
-            data = {key: value for key, value in item["data"].items() if key not in entries[name]}
-            item = {**item, "data": data}
+        changes: Object = {}
+        if item["kind"] == "ConfigMap" and item.get("data"):
+            owned = entries.get(name) or {}
+            changes["data"] = {key: value for key, value in item["data"].items() if key not in owned}
         if item["kind"] in ("ClusterRoleBinding", "RoleBinding"):
-            subjects = [
+            changes["subjects"] = [
                 {**subject, "namespace": namespace} if subject.get("kind") == "ServiceAccount" else subject
                 for subject in item.get("subjects") or []
             ]
-            item = {**item, "subjects": subjects}
-        result.append(item)
+        result.append({**item, **changes})
     return result
 
 

@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Argo CD's components as processes on this machine: each given what its pod would be given, on addresses of its own."""
+"""Argo CD's components as processes on this machine, each given what its pod is given, on addresses of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_source import parse
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor import socket_path
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import socket_path
 
 REDIS = "argocd-redis"
 NOTIFICATIONS = "argocd-notifications"

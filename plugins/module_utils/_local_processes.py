@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 import pathlib
-import re
 import shutil
 import time
 import typing as t
@@ -28,70 +27,14 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_processe
     Step,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress, no_progress
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor import (
-    Supervisor,
-    base_environment,
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor import Supervisor
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import (
     configuration,
     tail,
     write,
 )
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_RESERVED = frozenset({"logs", "run"})
 _LOG_LINES = 12
-
-
-def document(process: t.Mapping[str, t.Any], directory: pathlib.Path) -> Document:
-    """A process as it will be described to the launcher.
-
-    :arg process: As the module's argument has it.
-    :raises HubspokeError: it cannot be started like that; the message names it.
-    """
-    name = process["name"]
-    if not _NAME.fullmatch(name) or name in _RESERVED:
-        raise HubspokeError(f"{name!r} cannot be the name of a process.", "Use letters, digits, dots, dashes and _.")
-    environment = {
-        **base_environment(str(directory)),
-        **_text(process["environment"]),
-        **_text(process["secret_environment"]),
-    }
-    health = {key: value for key, value in (process["health"] or {}).items() if value}
-    try:
-        Health(**health).addresses()
-    except ValueError as error:
-        raise HubspokeError(f"health of process {name}: {error} is no address.", "Give host:port, or a URL.") from error
-    command = [str(part) for part in process["command"]]
-    if not command:
-        raise HubspokeError(f"The command of process {name} is empty.", "Give the program and its arguments.")
-    program = shutil.which(command[0], path=environment["PATH"])
-    if program is None:
-        raise HubspokeError(
-            f"The program {command[0]} of process {name} is not there, or is not executable.",
-            "Give its absolute path, or a name that is on the PATH of `environment`.",
-        )
-    files = {str(path): content for path, content in (process["files"] or {}).items()}
-    for path in (*files, *process["folders"]):
-        if os.path.isabs(path) or ".." in pathlib.PurePath(path).parts:
-            raise HubspokeError(f"{path} of process {name} is not below its folder.", "Give a path relative to it.")
-    return {
-        "command": [program, *command[1:]],
-        "directory": process["directory"] or str(directory / name),
-        "environment": environment,
-        "files": files,
-        "folders": list(process["folders"]),
-        "health": health,
-        "loopback": process["loopback"],
-        "stop_seconds": process["stop_seconds"],
-    }
-
-
-def _text(values: t.Mapping[str, t.Any] | None) -> dict[str, str]:
-    """Values as a shell would have them; true and false as programs expect them."""
-    return {
-        str(name): str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in (values or {}).items()
-        if value is not None
-    }
 
 
 class LocalProcesses:
@@ -103,7 +46,7 @@ class LocalProcesses:
 
     def __init__(self, directory: str, name: str, progress: Progress = no_progress) -> None:
         self.supervisor = Supervisor(directory, name)
-        self.directory = self.supervisor.directory
+        self.places = self.supervisor.places
         self._progress = progress
 
     # Reading
@@ -126,7 +69,7 @@ class LocalProcesses:
 
     def _documents(self) -> dict[str, Document]:
         found = {}
-        for path in sorted(self.supervisor.run.glob("*.json")):
+        for path in sorted(self.places.run.glob("*.json")):
             with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                 entry = json.loads(path.read_text())
                 folder = pathlib.Path(entry["directory"])
@@ -142,7 +85,7 @@ class LocalProcesses:
         }
 
     def _configuration(self, wanted: t.Mapping[str, Document]) -> str:
-        return configuration(self.supervisor, {name: entry["stop_seconds"] for name, entry in wanted.items()})
+        return configuration(self.places, {name: entry["stop_seconds"] for name, entry in wanted.items()})
 
     def _has_header(self, wanted: t.Mapping[str, Document]) -> bool:
         return _sections(self._written()).get("") == _sections(self._configuration(wanted)).get("")
@@ -152,15 +95,11 @@ class LocalProcesses:
         return [name for name in then if name in now and now[name] != then[name]]
 
     def _written(self) -> str:
-        return _read(self.supervisor.configuration) or ""
+        return _read(self.places.configuration) or ""
 
     def last_lines(self, name: str) -> str:
         """The end of a process's log."""
-        return tail(self.log(name), _LOG_LINES)
-
-    def log(self, name: str) -> pathlib.Path:
-        """Where a process's output goes."""
-        return self.supervisor.logs / f"{name}.log"
+        return tail(self.places.log(name), _LOG_LINES)
 
     def report(self, log_lines: int) -> dict[str, t.Any]:
         """How everything is, for people and for tests."""
@@ -181,8 +120,8 @@ class LocalProcesses:
                     "works": not lack,
                     "lacks": lack or "",
                     "listens": sorted({str(at) for at in listeners if members[at.pid] == name}),
-                    "log": str(self.log(name)),
-                    "last_lines": tail(self.log(name), log_lines).splitlines() if log_lines else [],
+                    "log": str(self.places.log(name)),
+                    "last_lines": tail(self.places.log(name), log_lines).splitlines() if log_lines else [],
                 }
             )
         return {"supervised": found.supervised, "orphans": found.orphans, "processes": processes}
@@ -261,7 +200,7 @@ class LocalProcesses:
 
     def _write(self, wanted: t.Mapping[str, Document], steps: list[Step]) -> None:
         try:
-            for folder in (self.directory, self.supervisor.logs, self.supervisor.run):
+            for folder in (self.places.directory, self.places.logs, self.places.run):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.supervisor.write_launcher()
             for step in steps:
@@ -270,14 +209,14 @@ class LocalProcesses:
             raise HubspokeError(
                 f"{error.filename}: {error.strerror}.", "Make space, or choose another folder."
             ) from error
-        write(self.supervisor.configuration, self._configuration(wanted))
+        write(self.places.configuration, self._configuration(wanted))
 
     def _write_one(self, step: Step, entry: Document | None) -> None:
-        description = self.supervisor.run / f"{step.name}.json"
+        description = self.places.description(step.name)
         if entry is None:
             self._remove_folder(step.name, step.before or {})
             description.unlink(missing_ok=True)
-            self.log(step.name).unlink(missing_ok=True)
+            self.places.log(step.name).unlink(missing_ok=True)
             return
         folder = pathlib.Path(entry["directory"])
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -292,8 +231,8 @@ class LocalProcesses:
         write(description, json.dumps({**entry, "files": sorted(entry["files"])}))
 
     def _remove_folder(self, name: str, entry: Document) -> None:
-        if entry.get("directory") == str(self.directory / name):
-            shutil.rmtree(self.directory / name, ignore_errors=True)
+        if entry.get("directory") == str(self.places.directory / name):
+            shutil.rmtree(self.places.directory / name, ignore_errors=True)
 
     def _reload(self, starting: list[str]) -> None:
         added, changed, removed = self.supervisor.call("supervisor.reloadConfig")[0]
@@ -310,11 +249,11 @@ class LocalProcesses:
     def locked(self, timeout: float) -> t.Iterator[None]:
         """One run at a time."""
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.directory / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self.places.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.places.lock, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise HubspokeError(
-                f"The folder {self.directory} of the processes of {self.supervisor.name} cannot be used: "
+                f"The folder {self.places.directory} of the processes of {self.supervisor.name} cannot be used: "
                 f"{error.strerror}.",
                 "Choose another, or give yourself the right to write there.",
             ) from error
@@ -328,7 +267,7 @@ class LocalProcesses:
                     self._progress(f"another run is at work on the processes of {self.supervisor.name}")
                     said = True
                 if time.monotonic() > deadline:
-                    raise HubspokeError(f"Another run holds {self.directory / '.lock'}.", "Wait for its end.")
+                    raise HubspokeError(f"Another run holds {self.places.lock}.", "Wait for its end.")
                 time.sleep(0.1)
             yield
         finally:

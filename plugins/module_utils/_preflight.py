@@ -84,6 +84,11 @@ class Host:
         return value if isinstance(value, str) else ""
 
     @property
+    def adopted(self) -> bool:
+        """Whether its cluster is used as it is."""
+        return self.text("cluster_state") == "adopted"
+
+    @property
     def cluster(self) -> str:
         """Name of the host's cluster."""
         return self.text("cluster_name") or self.name

@@ -10,10 +10,14 @@ import typing as t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_argocd as argocd
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_git as git
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_inventory as inventory
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_machine as machine
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_ports as ports
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_providers as providers
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_reach as reach
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_repositories as repositories
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_values as values
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import (
@@ -32,8 +36,10 @@ CHECKS = (
     Check("provider", providers.providers),
     Check("docker", providers.docker),
     Check("cluster", providers.clusters),
-    Check("ports", providers.ports),
+    Check(ports.NAME, ports.ports),
     Check(reach.NAME, reach.clusters),
+    Check(argocd.NAME, argocd.argocd),
+    Check(git.NAME, repositories.repositories),
     Check("python", machine.python),
     Check("libraries", machine.libraries),
     Check("git", machine.git),

@@ -18,7 +18,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_prov
 
 ANSIBLE_MINIMUM = (2, 19)
 PYTHON_MINIMUM = (3, 11)
-GIT_MINIMUM = (2, 20)
+GIT_MINIMUM = (2, 32)
 
 CLUSTER_TOOLS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl")
 CONTROLLER_TOOLS = ("argocd", "redis-server")
@@ -78,7 +78,7 @@ def git(survey: Survey) -> Iterator[Finding]:
 
 def tools(survey: Survey) -> Iterator[Finding]:
     """What a simulated cluster consists of: at hand, or to be had, with room for it."""
-    simulated = [host for host in survey.hosts if host.provider == KWOK]
+    simulated = [host for host in survey.hosts if host.provider == KWOK and not host.adopted]
     if not simulated:
         return
     hubs = any(host.name in survey.hubs for host in simulated)

@@ -18,12 +18,14 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _process_table
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Docker
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import Folder as StateFolder
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import no_progress
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor import Supervisor
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain import Toolchain
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_cache import Cache, default_folder
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_fetch import Fetcher
@@ -146,6 +148,21 @@ class Probe:
                 # Other errors say that this user may not listen there, which the engine's may.
                 return error.errno == errno.EADDRINUSE
         return False
+
+    def port_holder(self, port: int) -> str:
+        """Who listens on a port, "" where the system does not tell this user."""
+        pids = {listener.pid for listener in _process_table.listeners() if listener.port == port}
+        holders = [process for process in _process_table.table() if process.pid in pids]
+        return ", ".join(f"{os.path.basename(process.argv[0])}, process {process.pid}" for process in holders)
+
+    def holds(self, port: int, folder: str, name: str) -> bool:
+        """Whether it is a process of that folder's supervisord that listens on a port."""
+        processes = _process_table.table()
+        supervisor = Supervisor(folder, name)
+        living = supervisor.process(processes)
+        ours = {process.pid for process in supervisor.orphans(processes)}
+        ours |= {process.pid for process in processes if living and process.session == living.session}
+        return any(listener.port == port for listener in _process_table.listeners(ours))
 
     def folder(self, path: str) -> Folder:
         """Whether a folder can be made and written to, tried by a file that has no name."""

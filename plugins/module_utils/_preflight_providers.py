@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Checks of what each cluster's provider needs: its programs, a Docker engine, a version it has, free ports."""
+"""Checks of what each cluster's provider needs: its programs, a Docker engine, a version it has."""
 
 from __future__ import annotations
 
@@ -42,16 +42,15 @@ def decided(hosts: Iterable[Host], probe: t.Any) -> Iterator[tuple[Host, list[Fi
     The Docker engine is asked at most once, and only where the choice depends on it.
     """
     for host in hosts:
-        wanted, folder = host.text("cluster_provider"), state_folder(host)
-        findings: list[Finding] = []
-        record = None
+        wanted, folder, who = host.text("cluster_provider"), state_folder(host), (host.name,)
         try:
             record = probe.record(folder, host.cluster) if folder else None
         except HubspokeError as error:
             found = error.message.rstrip(".")
-            findings.append(Finding("state folder", found, "fail", "hubspoke_state_dir", error.remedy, (host.name,)))
-        if wanted == "auto" and host.text("cluster_state") == "adopted":
-            yield replace(host, provider="existing", reason="it is adopted"), findings
+            yield host, [Finding("state folder", found, "fail", "hubspoke_state_dir", error.remedy, who)]
+            continue
+        if host.adopted and wanted in ("auto", *MADE_HERE):
+            yield _adopted(host, record, folder)
             continue
         choice = choose(
             wanted,
@@ -60,7 +59,19 @@ def decided(hosts: Iterable[Host], probe: t.Any) -> Iterator[tuple[Host, list[Fi
             functools.partial(_ask_engine, probe, host),
         )
         reason = choice.reason if wanted == "auto" else ""
-        yield replace(host, provider=choice.provider, reason=reason, record=record), findings
+        yield replace(host, provider=choice.provider, reason=reason, record=record), []
+
+
+def _adopted(host: Host, record: t.Any, folder: str) -> tuple[Host, list[Finding]]:
+    """A cluster that is used as it is, and so has to be in the state folder."""
+    if record:
+        return replace(host, provider=record.spec.provider, reason="adopted", record=record), []
+    found = f"it is adopted, but {folder or 'the state folder'} has no cluster {host.cluster}"
+    remedy = (
+        "Set hubspoke_state_dir to the folder of whoever made it, or cluster_provider to existing and "
+        "cluster_kubeconfig to how it is reached; or this to present, to have it made."
+    )
+    return host, [Finding("reachability", found, "fail", "cluster_state", remedy, (host.name,))]
 
 
 def _ask_engine(probe: t.Any, host: Host) -> tuple[str, str]:
@@ -83,7 +94,7 @@ def providers(survey: Survey) -> Iterator[Finding]:
     """Which provider makes which cluster, and whether its programs are here."""
     for host in survey.hosts:
         name, who = host.provider, (host.name,)
-        if name in ON_DOCKER and not survey.probe.which(program(host, name)):
+        if name in ON_DOCKER and not host.adopted and not survey.probe.which(program(host, name)):
             found = f"{program(host, name)} is not there"
             remedy = f"Install {name} on PATH, or give its path in dev_cluster_tools, or set it to kwok or auto."
             yield Finding("provider", found, "fail", "cluster_provider", remedy, who)
@@ -94,7 +105,7 @@ def providers(survey: Survey) -> Iterator[Finding]:
 def docker(survey: Survey) -> Iterator[Finding]:
     """A Docker engine that answers, where a provider is on one."""
     for host in survey.hosts:
-        if host.provider not in ON_DOCKER:
+        if host.provider not in ON_DOCKER or host.adopted:
             continue
         engine = survey.probe.engine(host.get("dev_cluster_tools") or {})
         if engine.version:
@@ -109,7 +120,7 @@ def clusters(survey: Survey) -> Iterator[Finding]:
     """Values that fit their types, and still make no cluster: out of range, twice the same, or not pinned."""
     fine: list[str] = []
     for host in survey.hosts:
-        if host.provider not in MADE_HERE:
+        if host.provider not in MADE_HERE or host.adopted:
             continue
         wrong = [*_cluster(host), *_version(host, survey.pins)]
         yield from wrong
@@ -120,7 +131,7 @@ def clusters(survey: Survey) -> Iterator[Finding]:
 
 
 def _cluster(host: Host) -> Iterator[Finding]:
-    who, spec = (host.name,), _spec(host)
+    who, spec = (host.name,), cluster_spec(host)
     try:
         check_spec(spec)
         # Which provider it is matters only where the user says so: auto takes one that can do less.
@@ -137,7 +148,8 @@ def _variable(text: str) -> str:
     return next(iter(_VARIABLE.findall(text)), "cluster_provider")
 
 
-def _spec(host: Host) -> Spec:
+def cluster_spec(host: Host) -> Spec:
+    """The cluster as its variables want it, those of them that can be used."""
     given = {name: value for name in _SPEC if (value := host.get(f"cluster_{name}")) is not None}
     return Spec.load({"servers": 1, "agents": 0, **given, "provider": host.provider})
 
@@ -148,24 +160,3 @@ def _version(host: Host, pins: t.Any) -> Iterator[Finding]:
     if host.provider == KWOK and version and version != pinned and program(host, _SERVER) == _SERVER:
         remedy = f"Leave it empty or set it to {pinned}, the one in toolchain/versions.yml, or use k3d or kind."
         yield Finding("cluster", f"{version} is not pinned", "fail", "cluster_version", remedy, (host.name,))
-
-
-def ports(survey: Survey) -> Iterator[Finding]:
-    """Ports of this machine that a cluster is to listen on. Those of a cluster that is there are its own."""
-    free: list[int] = []
-    for host in survey.hosts:
-        wanted = set(_spec(host).ports) - set(host.record.spec.ports if host.record else ())
-        kept = host.record and not host.get("cluster_recreate")
-        if host.provider not in ON_DOCKER or kept or not wanted:
-            continue
-        if not survey.probe.engine(host.get("dev_cluster_tools") or {}).is_local:
-            continue
-        for port in sorted(wanted, key=str):
-            if survey.probe.port_taken(port.host_port, port.address, port.protocol):
-                found = f"port {port.host_port} of {port.address} is in use"
-                remedy = "Stop what listens there (`ss -ltnp` names it), or give another host_port."
-                yield Finding("ports", found, "fail", "cluster_ports", remedy, (host.name,))
-            else:
-                free.append(port.host_port)
-    if free:
-        yield Finding("ports", f"{', '.join(map(str, sorted(free)))}: free")

@@ -18,6 +18,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight impo
     Survey,
     concurrently,
 )
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import state_folder
 
 NAME = "reachability"
 OLDEST = (1, 28)
@@ -27,14 +28,16 @@ _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def clusters(survey: Survey) -> Iterator[Finding]:
     """Every cluster that is there already, several at a time."""
-    there = [host for host in survey.hosts if host.provider == "existing"]
+    there = [host for host in survey.hosts if host.provider == "existing" or (host.adopted and host.record)]
     yield from concurrently(lambda host: _cluster(host, survey.probe), there)
 
 
 def _cluster(host: Host, probe: t.Any) -> Iterator[Finding]:
     path, context = host.text("cluster_kubeconfig"), host.text("cluster_context")
     who = (host.name,)
-    if path:
+    if host.record:
+        path, context = f"{state_folder(host)}/clusters/{host.cluster}/kubeconfig", f"{host.provider}-{host.cluster}"
+    elif path:
         wrong = list(kubeconfig(host, probe))
         if wrong:
             yield from wrong

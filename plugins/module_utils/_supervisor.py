@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import importlib.util
 import inspect
 import json
 import os
 import pathlib
-import pwd
-import shlex
 import shutil
 import socket
 import subprocess
@@ -25,12 +22,14 @@ import xmlrpc.client
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_launcher, _process_table
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._process_table import Process
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import (
+    MARK,
+    Places,
+    base_environment,
+    tail,
+    write,
+)
 
-MARK = "HUBSPOKE_LOCAL_PROCESSES"
-"""Variable that every process here carries, so that it is found whatever became of its supervisor."""
-
-# A socket's path may have 107 bytes on Linux, 103 on macOS; supervisord first binds to a path with its pid appended.
-_LONGEST_SOCKET = 103 - len(".4194304")
 _STOP_SECONDS = 10
 _START_SECONDS = 15
 
@@ -44,14 +43,8 @@ class Supervisor:
 
     def __init__(self, directory: str, name: str) -> None:
         self.name = name
-        self.directory = pathlib.Path(os.path.abspath(directory))
-        self.logs = self.directory / "logs"
-        self.run = self.directory / "run"
-        self.configuration = self.directory / "supervisord.conf"
-        self.launcher = self.directory / "launch.py"
-        self.socket = socket_path(self.directory)
-        self._record = self.directory / "supervisord.json"
-        self._proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(str(self.socket)))
+        self.places = Places(pathlib.Path(os.path.abspath(directory)))
+        self._proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(str(self.places.socket)))
 
     # What is there
 
@@ -59,7 +52,7 @@ class Supervisor:
         """The living supervisord among these processes: found by its arguments, whatever became of its files."""
         for process in processes:
             argv = process.argv
-            if "supervisor.supervisord" in argv and str(self.configuration) in (*argv, " ".join(argv[-1:])):
+            if "supervisor.supervisord" in argv and str(self.places.configuration) in (*argv, " ".join(argv[-1:])):
                 return process
         return None
 
@@ -72,7 +65,7 @@ class Supervisor:
             for process in processes
             if process != living
             and (living is None or process.session != living.session)
-            and (process.session in sessions or process.has_environment(MARK, str(self.directory)))
+            and (process.session in sessions or process.has_environment(MARK, str(self.places.directory)))
         ]
 
     def _recorded_session(self, processes: list[Process]) -> int | None:
@@ -81,7 +74,7 @@ class Supervisor:
         A pid is not given again while a session of that number has members, so only a living leader can be a stranger.
         """
         try:
-            record = json.loads(self._record.read_text())
+            record = json.loads(self.places.record.read_text())
             pid, started, boot = record["pid"], record["started"], record["boot"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -108,12 +101,12 @@ class Supervisor:
         except xmlrpc.client.Fault as error:
             raise HubspokeError(
                 f"supervisord of {self.name} refused {method}{arguments}: {error.faultString}.",
-                f"Its log is {self.logs / 'supervisord.log'}.",
+                f"Its log is {self.places.log('supervisord')}.",
             ) from error
         except (OSError, xmlrpc.client.Error, http.client.HTTPException) as error:
             raise HubspokeError(
-                f"supervisord of {self.name} does not answer on {self.socket}: {error}.",
-                f"Its log is {self.logs / 'supervisord.log'}; run again to start it anew.",
+                f"supervisord of {self.name} does not answer on {self.places.socket}: {error}.",
+                f"Its log is {self.places.log('supervisord')}; run again to start it anew.",
             ) from error
 
     # Its life
@@ -129,8 +122,8 @@ class Supervisor:
                 "Install the packages of this collection's requirements into the Python that runs Ansible.",
             )
         self.prepare_socket()
-        environment = base_environment(str(self.directory))
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.configuration)]
+        environment = base_environment(str(self.places.directory))
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.places.configuration)]
         done = subprocess.run(
             command,
             env=environment,
@@ -147,12 +140,14 @@ class Supervisor:
                 self._remember(int(self.call("supervisor.getPID")))
                 return
             time.sleep(0.02)
-        text = (done.stdout + done.stderr).strip() or tail(self.logs / "supervisord.log", 5)
-        raise HubspokeError(f"supervisord of {self.name} does not start: {text}", f"Its files are in {self.directory}.")
+        text = (done.stdout + done.stderr).strip() or tail(self.places.log("supervisord"), 5)
+        raise HubspokeError(
+            f"supervisord of {self.name} does not start: {text}", f"Its files are in {self.places.directory}."
+        )
 
     def _remember(self, pid: int) -> None:
         started = next((process.started for process in _process_table.table() if process.pid == pid), "")
-        write(self._record, json.dumps({"pid": pid, "started": started, "boot": _process_table.boot()}))
+        write(self.places.record, json.dumps({"pid": pid, "started": started, "boot": _process_table.boot()}))
 
     def stop(self) -> None:
         """Stop it and all that it started, by its own means and then by signals.
@@ -176,7 +171,7 @@ class Supervisor:
         left += _process_table.end(self.orphans(_process_table.table()), 3)
         if left:
             raise HubspokeError(
-                f"{len(left)} processes of {self.name} cannot be ended: {', '.join(str(process.pid) for process in left)}.",
+                f"Processes of {self.name} cannot be ended: {', '.join(str(process.pid) for process in left)}.",
                 "Look at them with `ps`; a process that waits for a disk ends when the disk answers.",
             )
 
@@ -187,8 +182,8 @@ class Supervisor:
 
     def prepare_socket(self) -> None:
         """The socket's folder is ours alone, and nothing is left of an earlier socket."""
-        folder = self.socket.parent
-        if folder != self.directory:
+        folder = self.places.socket.parent
+        if folder != self.places.directory:
             folder.mkdir(mode=0o700, exist_ok=True)
             found = folder.lstat()
             if found.st_uid != os.getuid() or found.st_mode & 0o077 or folder.is_symlink():
@@ -196,135 +191,22 @@ class Supervisor:
                     f"{folder}, the place for the socket of {self.name}, belongs to someone else.",
                     "Remove it, or choose a state folder with a shorter path: then none is needed there.",
                 )
-        self.socket.unlink(missing_ok=True)
+        self.places.socket.unlink(missing_ok=True)
 
     def write_launcher(self) -> None:
         """The script that turns into the processes."""
-        write(self.launcher, inspect.getsource(_local_launcher))
+        write(self.places.launcher, inspect.getsource(_local_launcher))
 
     def remove_files(self) -> None:
         """Everything that is ours in the folder, and the folder if that leaves it empty."""
-        own_socket_folder = [self.socket.parent] if self.socket.parent != self.directory else []
-        for path in (self.run, self.logs, *own_socket_folder):
-            shutil.rmtree(path, ignore_errors=True)
-        for path in (
-            self.configuration,
-            self.launcher,
-            self._record,
-            self.socket,
-            self.directory / "supervisord.pid",
-            self.directory / ".lock",
-        ):
-            path.unlink(missing_ok=True)
+        places = self.places
+        own_socket_folder = [places.socket.parent] if places.socket.parent != places.directory else []
+        for folder in (places.run, places.logs, *own_socket_folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (places.configuration, places.launcher, places.record, places.socket, places.pid, places.lock):
+            file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
-            self.directory.rmdir()
-
-
-def socket_path(directory: pathlib.Path) -> pathlib.Path:
-    """In the folder itself, or where that path is too long for a socket, in a short folder that it names."""
-    path = directory / "supervisord.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
-        return path
-    digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]
-    # Not where TMPDIR says, which differs from shell to shell: the next run must find it.
-    return pathlib.Path("/tmp") / f"hubspoke-{os.getuid()}-{digest}" / "supervisord.sock"  # noqa: S108
-
-
-def base_environment(directory: str) -> dict[str, str]:
-    """What every process is given. Nothing of Ansible's own environment, which differs from shell to shell."""
-    try:
-        user = pwd.getpwuid(os.getuid())
-        name, home = user.pw_name, user.pw_dir
-    except KeyError:  # a container may run as a number that has no name
-        name, home = str(os.getuid()), "/"
-    return {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": home,
-        "USER": name,
-        "LOGNAME": name,
-        MARK: directory,
-    }
-
-
-def configuration(supervisor: Supervisor, stop_seconds: t.Mapping[str, int]) -> str:
-    """supervisord's configuration.
-
-    :arg stop_seconds: For each process, how long it may take to end.
-    """
-    lines = [
-        "; Written by hubspoke.bootstrap.local_processes; changes here are lost.",
-        "[unix_http_server]",
-        f"file = {_value(supervisor.socket)}",
-        "chmod = 0700",
-        "[rpcinterface:supervisor]",
-        "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
-        "[supervisord]",
-        f"pidfile = {_value(supervisor.directory / 'supervisord.pid')}",
-        f"logfile = {_value(supervisor.logs / 'supervisord.log')}",
-        "logfile_maxbytes = 5MB",
-        "logfile_backups = 2",
-        f"childlogdir = {_value(supervisor.logs)}",
-        "umask = 077",
-    ]
-    for name, seconds in stop_seconds.items():
-        command = [sys.executable, "-I", "-S", str(supervisor.launcher), str(supervisor.run / f"{name}.json")]
-        lines += [
-            f"[program:{name}]",
-            f"command = {_value(shlex.join(command))}",
-            "autostart = true",
-            "autorestart = true",
-            "startsecs = 1",
-            # With a pause that grows by a second each time; a run that finds it crashing starts it at once.
-            "startretries = 100",
-            f"stopwaitsecs = {seconds}",
-            "stopasgroup = true",
-            "killasgroup = true",
-            "redirect_stderr = true",
-            f"stdout_logfile = {_value(supervisor.logs / f'{name}.log')}",
-            "stdout_logfile_maxbytes = 10MB",
-            "stdout_logfile_backups = 3",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: object) -> str:
-    """A value as supervisord's configuration parser gives it back."""
-    text = str(value)
-    if any(mark in text for mark in (" ;", " #", "\n")):
-        raise HubspokeError(
-            f"supervisord cannot use the path {text!r}: it takes what follows for a comment.",
-            "Choose a folder without a semicolon or number sign after a space.",
-        )
-    return text.replace("%", "%%")
-
-
-def write(path: pathlib.Path, text: str) -> None:
-    """Write a file at once or not at all, for our eyes only.
-
-    :raises HubspokeError: there is no space, or no right to.
-    """
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise HubspokeError(
-            f"{path} cannot be written: {error.strerror}.", "Make space, or choose another folder."
-        ) from error
-
-
-def tail(path: pathlib.Path, lines: int) -> str:
-    """The last lines of a log, empty where there is none."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 16384))
-            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
-    except OSError:
-        return ""
+            self.places.directory.rmdir()
 
 
 class _Connection(http.client.HTTPConnection):

@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the containers of a workload are given: arguments, environment, mounted ConfigMaps; as the kubelet works it out."""
+"""What a workload's containers are given: arguments, environment, mounted ConfigMaps; as the kubelet works it out."""
 
 from __future__ import annotations
 

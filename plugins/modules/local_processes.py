@@ -160,10 +160,9 @@ processes:
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_processes as engine
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_processes_document import documents
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_processes_plan import (
     KEEP,
-    Document,
     Found,
     State,
     Step,
@@ -206,60 +205,52 @@ def run(task: Task) -> Result:
     params = task.params
     processes = engine.LocalProcesses(params["directory"], params["name"], task.progress)
     present = params["state"] == "present"
-    wanted = _documents(params["processes"], processes) if present else {}
-    if task.check_mode or not (present or processes.directory.exists() or processes.find().orphans):
+    wanted = documents(params["processes"], processes.places.directory) if present else {}
+    if task.check_mode or not (present or processes.places.directory.exists() or processes.find().orphans):
         found = processes.find(wanted)
-        return _result(task, processes, wanted, plan(wanted, found), found, found.states)
+        return _result(task, processes, plan(wanted, found), found)
     with processes.locked(params["wait_timeout"]):
         found = processes.find(wanted)
         steps = plan(wanted, found)
+        result = _result(task, processes, steps, found)
         if not present:
             processes.remove(found)
-            return _result(task, processes, wanted, steps, found, {})
-        if not found.supervised or found.orphans or any(step.verb != KEEP for step in steps):
+            return {**result, "processes": _report(processes, steps, {})}
+        if result["changed"] or not found.supervised:
             processes.apply(wanted, steps, found)
         processes.wait(wanted, params["wait_timeout"])
         for name, address in processes.exposed():
             task.warn(f"Process {name} of {params['name']} listens on {address}, which other machines may reach.")
-        return _result(task, processes, wanted, steps, found, processes.states())
+        return {**result, "processes": _report(processes, steps, processes.states())}
 
 
-def _documents(given: list[dict[str, t.Any]], processes: engine.LocalProcesses) -> dict[str, Document]:
-    documents: dict[str, Document] = {}
-    for process in given:
-        if process["name"] in documents:
-            raise HubspokeError(f"There are two processes of the name {process['name']}.", "Rename one.")
-        documents[process["name"]] = engine.document(process, processes.directory)
-    return documents
-
-
-def _result(
-    task: Task,
-    processes: engine.LocalProcesses,
-    wanted: dict[str, Document],
-    steps: list[Step],
-    found: Found,
-    states: dict[str, State],
-) -> Result:
-    set_name = task.params["name"]
+def _result(task: Task, processes: engine.LocalProcesses, steps: list[Step], found: Found) -> Result:
+    """What the plan amounts to, done or not."""
     changes = [step for step in steps if step.verb != KEEP]
-    left_over = not wanted and (processes.supervisor.configuration.exists() or found.supervised)
+    absent = task.params["state"] == "absent"
+    left_over = absent and (found.supervised or processes.places.configuration.exists())
     result: Result = {
         "changed": bool(changes or found.orphans or left_over),
-        "processes": [
-            {
-                "name": step.name,
-                "action": step.verb,
-                "pid": states[step.name].pid if step.name in states else None,
-                "state": states[step.name].word if step.name in states else "stopped",
-                "log": str(processes.log(step.name)),
-            }
-            for step in steps
-        ],
+        "processes": _report(processes, steps, found.states),
     }
     if task.diff:
-        result["diff"] = [difference(step, set_name, dump) for step in changes]
+        result["diff"] = [difference(step, task.params["name"], dump) for step in changes]
     return result
+
+
+def _report(
+    processes: engine.LocalProcesses, steps: list[Step], states: t.Mapping[str, State]
+) -> list[dict[str, t.Any]]:
+    return [
+        {
+            "name": step.name,
+            "action": step.verb,
+            "pid": states[step.name].pid if step.name in states else None,
+            "state": states[step.name].word if step.name in states else "stopped",
+            "log": str(processes.places.log(step.name)),
+        }
+        for step in steps
+    ]
 
 
 def main() -> None:

@@ -26,7 +26,8 @@ from types import ModuleType
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.executor.module_common import _BuiltModule
-from ansible.module_utils.common.json import Direction, get_module_decoder, get_module_encoder
+from ansible.module_utils import basic
+from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import (
@@ -53,13 +54,12 @@ class _WorkerModule(Module):
     """The module with the two ends exchanged: arguments come from the task, the result goes back to it."""
 
     def __init__(self, arguments: str, spec: dict[str, t.Any]) -> None:
-        self._arguments = arguments
         self._warnings: list[tuple[str, str | None]] = []
+        # Where the wrapper of a packed module puts them. Through JSON as to a subprocess, so without tags, lazy
+        # templates and vault objects.
+        basic._ANSIBLE_ARGS = arguments.encode()
+        basic._ANSIBLE_PROFILE = _PROFILE
         super().__init__(**spec)
-
-    def _load_params(self) -> None:
-        # Through JSON as to a subprocess: without tags, lazy templates and vault objects.
-        self.params = json.loads(self._arguments, cls=get_module_decoder(_PROFILE, Direction.CONTROLLER_TO_MODULE))
 
     def warn(self, warning: str, *, help_text: str | None = None) -> None:
         # Kept to the end: the context that collects them for the task's result is not seen by threads.
@@ -85,8 +85,10 @@ class InProcessAction(ActionBase):
     _supports_check_mode = True
     _supports_async = True
 
+    _here = False
+    """Whether the module is run in this process."""
     _arguments: str | None = None
-    """Serialized arguments of the module that is being run here; None where it runs as any other module."""
+    """Its serialized arguments, from their packing to the run."""
 
     def complete(self, arguments: dict[str, t.Any]) -> None:
         """Fill in what only the controller knows; the same for both ways of running."""
@@ -103,8 +105,6 @@ class InProcessAction(ActionBase):
         name = self._task.resolved_action or self._task.action
         result.update(self._execute_module(name, arguments, task_vars=task_vars, wrap_async=wrap_async))
         return result
-
-    _here = False
 
     def _can_run_here(self, task_vars: dict[str, t.Any]) -> bool:
         """Same machine, same Python, same user, same environment: then a subprocess would do just the same."""
@@ -129,7 +129,8 @@ class InProcessAction(ActionBase):
         if not self._here:
             return super()._configure_module(module_name, module_args, task_vars)
         try:
-            self._arguments = json.dumps(module_args, cls=get_module_encoder(_PROFILE, Direction.CONTROLLER_TO_MODULE))
+            encoder = get_module_encoder(_PROFILE, Direction.CONTROLLER_TO_MODULE)
+            self._arguments = json.dumps({"ANSIBLE_MODULE_ARGS": module_args}, cls=encoder)
         except TypeError as error:
             raise AnsibleError(f"Failed to serialize arguments for the {module_name!r} module.") from error
         package = _BuiltModule(

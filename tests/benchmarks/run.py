@@ -69,7 +69,9 @@ def table(figures: collections.abc.Iterable[Figure]) -> str:
         holds = "yes" if figure.holds else "NO"
         rows.append((figure.name, f"{figure.ours:.2f}", peer, ratio, f"{figure.bar:g}", holds, figure.note))
     widths = [max(len(row[column]) for row in rows) for column in range(7)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def main() -> int:

@@ -27,9 +27,7 @@ def _galaxy(folder: pathlib.Path, *arguments: str, cwd: pathlib.Path = ROOT) -> 
     # Only that folder's collections are known: what is installed in this checkout would be "nothing to do".
     environment = {**ansible_environment(folder), "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections")}
     command = [sys.executable, "-m", "ansible", "galaxy", "collection", *arguments]
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -87,7 +85,15 @@ def test_it_holds_what_is_needed(artefact: pathlib.Path) -> None:
 
 def test_it_holds_nothing_else(artefact: pathlib.Path) -> None:
     allowed = {"changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles", "toolchain"}
-    files = {"bootstrap.yml", "CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "requirements.yml"}
+    files = {
+        "bootstrap.yml",
+        "CHANGELOG.rst",
+        "FILES.json",
+        "LICENSE",
+        "MANIFEST.json",
+        "README.md",
+        "requirements.yml",
+    }
     strange = {name for name in _names(artefact) if name.split("/")[0] not in allowed | files}
     assert not strange
     assert not {name for name in _names(artefact) if "__pycache__" in name or name.endswith((".pyc", ".log"))}
@@ -128,7 +134,9 @@ def test_every_module_and_role_resolves(installed: pathlib.Path) -> None:
 
 def test_modules_run_from_there(installed: pathlib.Path) -> None:
     """In process, with the toolchain's pins of the installed collection."""
-    done = _play(installed, "adhoc", "localhost", "-m", "hubspoke.bootstrap.toolchain", "-a", "tools=kubectl", "--check")
+    done = _play(
+        installed, "adhoc", "localhost", "-m", "hubspoke.bootstrap.toolchain", "-a", "tools=kubectl", "--check"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "kubectl" in done.stdout
 

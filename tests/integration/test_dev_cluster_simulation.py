@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
 
@@ -78,6 +79,7 @@ MANIFESTS: list[Object] = [
     },
     {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "hook"}, "spec": _pod(restartPolicy="Never")},
     _workload("Deployment", "web", replicas=2),
+    _workload("Deployment", "scaled", replicas=2),
     _workload("DaemonSet", "agent"),
     _workload(
         "StatefulSet",
@@ -95,9 +97,9 @@ MANIFESTS: list[Object] = [
     {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "web"},
+        "metadata": {"name": "scaled"},
         "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"},
             "minReplicas": 2,
             "maxReplicas": 4,
             "metrics": [
@@ -205,11 +207,10 @@ def test_services_and_ingresses_get_an_address(kube: Kube) -> None:
     assert ingress.startswith("198.19.")
 
 
-def test_jobs_cron_jobs_and_bare_pods_complete(kube: Kube) -> None:
+def test_jobs_and_bare_pods_complete(kube: Kube) -> None:
     eventually(kube, "batch/v1", "Job", "once", lambda live: live.get("status", {}).get("succeeded") == 2)
     eventually(kube, "batch/v1", "Job", "once", lambda live: _condition(live, "Complete"))
     eventually(kube, "v1", "Pod", "hook", lambda live: _phase(live, "Succeeded"))
-    eventually(kube, "batch/v1", "CronJob", "often", lambda live: live.get("status", {}).get("lastSuccessfulTime"))
 
 
 def test_workloads_become_ready(kube: Kube) -> None:
@@ -239,15 +240,6 @@ def test_workloads_roll(kube: Kube) -> None:
         assert {pod["metadata"]["annotations"]["revision"] for pod in alive} == {"second"}
 
 
-def test_autoscalers_have_metrics(kube: Kube) -> None:
-    def usage(live: Object) -> t.Any:
-        metrics = live.get("status", {}).get("currentMetrics") or []
-        return [metric["resource"]["current"]["averageValue"] for metric in metrics if metric.get("resource")]
-
-    assert eventually(kube, "autoscaling/v2", "HorizontalPodAutoscaler", "web", usage) == ["1m"]
-    eventually(kube, "autoscaling/v2", "HorizontalPodAutoscaler", "web", lambda live: _condition(live, "ScalingActive"))
-
-
 def test_the_api_of_metrics_is_available(kube: Kube) -> None:
     """An API that is registered and does not answer would keep namespaces from being deleted."""
     eventually(
@@ -266,6 +258,22 @@ def test_it_listens_on_loopback_only(kubeconfig: str) -> None:
     assert {listener.pid for listener in found} == set(pids)
     assert len(pids) == 6
     assert [str(listener) for listener in found if not listener.loopback] == []
+
+
+def test_autoscalers_have_metrics(kube: Kube) -> None:
+    def usage(live: Object) -> t.Any:
+        metrics = live.get("status", {}).get("currentMetrics") or []
+        return [metric["resource"]["current"]["averageValue"] for metric in metrics if metric.get("resource")]
+
+    found = eventually(kube, "autoscaling/v2", "HorizontalPodAutoscaler", "scaled", usage)
+    assert re.fullmatch(r"[1-5]m", found[0])
+    eventually(
+        kube, "autoscaling/v2", "HorizontalPodAutoscaler", "scaled", lambda live: _condition(live, "ScalingActive")
+    )
+
+
+def test_cron_jobs_start_jobs_that_complete(kube: Kube) -> None:
+    eventually(kube, "batch/v1", "CronJob", "often", lambda live: live.get("status", {}).get("lastSuccessfulTime"))
 
 
 def _phase(live: Object, phase: str) -> Object | None:

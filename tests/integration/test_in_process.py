@@ -48,7 +48,9 @@ CASES: dict[str, dict[str, t.Any]] = {
     "unsafe string": {PROBE: {"do": "ok", "value": ["{{ unsafe_value }}", {"key": "{{ unsafe_value }}"}]}},
     "template": {PROBE: {"do": "ok", "value": "{{ [inventory_hostname_short[:0], {'a': 1} | combine({'b': 2})] }}"}},
     "vaulted value": {PROBE: {"do": "ok", "value": {"deep": ["{{ vaulted_value }}"]}}},
-    "vaulted secret": {PROBE: {"do": "secrets", "secret": "{{ vaulted_value }}", "nested": {"name": "n", "token": "y"}}},
+    "vaulted secret": {
+        PROBE: {"do": "secrets", "secret": "{{ vaulted_value }}", "nested": {"name": "n", "token": "y"}}
+    },
     "omitted": {PROBE: {"do": "ok", "value": "{{ omit }}"}},
     "values of many types": {PROBE: {"do": "json_values"}},
     "a value that is no JSON": {PROBE: {"do": "bad_value"}},

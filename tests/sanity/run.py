@@ -25,13 +25,13 @@ COPY = COLLECTIONS / "hubspoke/bootstrap"
 LEFT_OUT = ("pylint",)
 
 # ansible-test fetches this script from a place of its own, unless it lies in its cache.
-_GET_PIP = '''\
+_GET_PIP = """\
 import ensurepip, os, subprocess, sys
 environment = dict(os.environ)  # ensurepip turns pip's settings off
 ensurepip.bootstrap(default_pip=True)
 arguments = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
 sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *arguments], env=environment).returncode)
-'''
+"""
 
 
 def copy_checkout() -> None:
@@ -106,7 +106,16 @@ def main() -> int:
     link_collections()
     tests = [f"--test={name}" for name in sys.argv[1:]] or [f"--skip-test={name}" for name in LEFT_OUT]
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = [sys.executable, str(pathlib.Path(sys.executable).with_name("ansible-test")), "sanity", "--color", "no", "--python", python, *tests]
+    command = [
+        sys.executable,
+        str(pathlib.Path(sys.executable).with_name("ansible-test")),
+        "sanity",
+        "--color",
+        "no",
+        "--python",
+        python,
+        *tests,
+    ]
     return subprocess.run(command, cwd=COPY, env=environment(), check=False).returncode
 
 

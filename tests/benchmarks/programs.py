@@ -1,0 +1,73 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the benchmarks run: the same programs for both sides, and one way to time a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import typing as t
+
+from run import ROOT
+
+
+def found(*names: str) -> dict[str, str]:
+    """Paths of programs and files of toolchain/versions.yml, made if they are not there yet."""
+    arguments = json.dumps({"tools": list(names)})
+    command = [
+        sys.executable,
+        "-m",
+        "ansible",
+        "adhoc",
+        "localhost",
+        "-m",
+        "hubspoke.bootstrap.toolchain",
+        "-a",
+        arguments,
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**_environment(), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}, **_CAPTURED
+    )
+    assert done.returncode == 0, done.stdout
+    return t.cast("dict[str, str]", json.loads(done.stdout[done.stdout.index("=> {") + 3 :])["tools"])
+
+
+def on_path(programs: dict[str, str]) -> dict[str, str]:
+    """An environment that finds these programs first."""
+    folders = {str(pathlib.Path(path).parent) for path in programs.values()}
+    return {"PATH": ":".join([*sorted(folders), _environment()["PATH"]])}
+
+
+def seconds(command: list[str], environment: dict[str, str] | None = None, code: int = 0) -> tuple[float, str]:
+    """How long a command takes, and what it says.
+
+    :arg code: The exit code that is expected of it.
+    """
+    start = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, env={**_environment(), **(environment or {})}, **_CAPTURED)
+    taken = time.monotonic() - start
+    assert done.returncode == code, f"{command}: exit code {done.returncode}\n{done.stdout}"
+    return taken, done.stdout
+
+
+def playbook(*arguments: str) -> tuple[float, str]:
+    """The same for ansible-playbook."""
+    return seconds([sys.executable, "-m", "ansible", "playbook", *arguments])
+
+
+_CAPTURED: dict[str, t.Any] = {
+    "stdin": subprocess.DEVNULL,
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.STDOUT,
+    "text": True,
+    "check": False,
+}
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "KUBECONFIG"))}
+    return {**kept, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}

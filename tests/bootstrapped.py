@@ -1,0 +1,125 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What tests of a scenario look at: the cluster's API, the processes and files of this machine, and further runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import typing as t
+
+import kubernetes
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SCENARIO = os.environ.get("MOLECULE_SCENARIO_NAME", "default")
+CLUSTER = f"molecule-{SCENARIO}"
+STATE = ROOT / ".state/molecule" / SCENARIO
+KUBECONFIG = STATE / "clusters" / CLUSTER / "kubeconfig"
+RECAP = re.compile(r"^(\S+)\s+:\s+(ok=.*)$", re.M)
+Object = dict[str, t.Any]
+
+
+def arguments() -> list[str]:
+    """What Molecule gives to ansible-playbook for this scenario."""
+    base = yaml.safe_load((ROOT / ".config/molecule/config.yml").read_text(encoding="utf-8"))
+    values = {
+        "${MOLECULE_PROJECT_DIRECTORY}": str(ROOT),
+        "${MOLECULE_SCENARIO_DIRECTORY}": str(ROOT / "molecule" / SCENARIO),
+        "${MOLECULE_SCENARIO_NAME}": SCENARIO,
+    }
+    words: list[str] = base["ansible"]["executor"]["args"]["ansible_playbook"]
+    for name, value in values.items():
+        words = [word.replace(name, value) for word in words]
+    return words
+
+
+def play(playbook: str, *further: str) -> tuple[str, dict[str, dict[str, int]]]:
+    """Run one of our playbooks on the scenario's cluster: its output, and its recap by host."""
+    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), str(ROOT / playbook), *arguments()]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(
+        [*command, *further],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    recap = {
+        host: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", counts)}
+        for host, counts in RECAP.findall(done.stdout)
+    }
+    return done.stdout, recap
+
+
+def api() -> t.Any:
+    """The cluster's API, any kind of it."""
+    client = kubernetes.config.new_client_from_config(str(KUBECONFIG))
+    return kubernetes.dynamic.DynamicClient(client)
+
+
+def objects(api_version: str, kind: str, namespace: str | None = None) -> list[Object]:
+    """All objects of a kind, as dictionaries."""
+    resource = api().resources.get(api_version=api_version, kind=kind)
+    return [item.to_dict() for item in resource.get(namespace=namespace).items]
+
+
+def applications() -> dict[str, tuple[str, str]]:
+    """Sync status and health of every Application, by its name."""
+    return {
+        item["metadata"]["name"]: (item["status"]["sync"]["status"], item["status"]["health"]["status"])
+        for item in objects("argoproj.io/v1alpha1", "Application")
+    }
+
+
+def processes() -> dict[int, str]:
+    """Command lines of all processes that run in the scenario's state folder or name it."""
+    found = {}
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            directory = os.readlink(folder / "cwd")
+        except OSError:
+            continue
+        if int(folder.name) not in _ancestors() and (str(STATE) in command or directory.startswith(str(STATE))):
+            found[int(folder.name)] = command
+    return found
+
+
+def _ancestors() -> set[int]:
+    """This process and what called it: Molecule's command line names the folder too."""
+    found, pid = set(), os.getpid()
+    while pid > 1:
+        found.add(pid)
+        pid = int(pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    return found
+
+
+def listening(pids: t.Iterable[int]) -> set[str]:
+    """Addresses (hexadecimal, as the kernel shows them) on which these processes listen."""
+    sockets = set()
+    for pid in pids:
+        for descriptor in pathlib.Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                sockets.update(re.findall(r"socket:\[(\d+)\]", os.readlink(descriptor)))
+            except OSError:
+                continue
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in pathlib.Path(table).read_text(encoding="utf-8").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in sockets:
+                found.add(fields[1].split(":")[0])
+    return found
+
+
+def digest(path: pathlib.Path) -> str:
+    """Checksum of a file, empty where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
