@@ -107,11 +107,10 @@ def _headline(found: list[Found], check_mode: bool) -> str:
 
 def _host(host: Found, kubectl: str, several: bool) -> list[str]:
     cluster = host.cluster
+    nodes = f", {host.nodes}" if host.nodes else ""
+    made_of = f"{cluster.get('provider', '')}, Kubernetes {cluster.get('version', '')}{nodes}"
     rows = [
-        (
-            "cluster",
-            f"{host.name}: {cluster.get('provider', '')}, Kubernetes {cluster.get('version', '')}, nodes {host.nodes}",
-        ),
+        ("cluster", f"{host.name}: {made_of}"),
         ("API", cluster.get("address", "")),
         ("kubeconfig", f"export KUBECONFIG={shlex.quote(str(cluster.get('kubeconfig', '')))}"),
     ]

@@ -129,7 +129,7 @@ def _applications(host: Found) -> list[str]:
     rows = [
         (
             "  " * depth + entry["name"],
-            entry.get("wave", "") or "",
+            entry.get("wave", "") if entry.get("parent") else "",
             entry.get("sync", "ApplicationSet" if "sync" not in entry else ""),
             entry.get("health", ""),
             ", ".join(revision[:8] for revision in entry.get("revisions") or []),

@@ -57,8 +57,12 @@ class LocalProcesses:
         :arg wanted: What is to be there, to see whether the supervisord that runs has the right configuration.
         """
         processes = _process_table.table()
-        living = self.supervisor.process(processes) is not None and self.supervisor.answers()
-        found = Found(documents=self._documents(), orphans=len(self.supervisor.orphans(processes)))
+        supervisor = self.supervisor.process(processes)
+        living = supervisor is not None and self.supervisor.answers()
+        left = self.supervisor.orphans(processes)
+        if supervisor and not living:  # its socket was deleted, say
+            left += [process for process in processes if process.session == supervisor.session]
+        found = Found(documents=self._documents(), orphans=len(left))
         if living:
             found.states = self.states()
             found.supervised = wanted is None or self._has_header(wanted)

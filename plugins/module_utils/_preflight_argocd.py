@@ -14,7 +14,8 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight impo
 NAME = "argo cd"
 
 _SETTINGS = ("config", "rbac", "params", "repositories", "repository_credentials", "projects")
-_VARIABLE = re.compile(r"argocd_\w+")
+# As a word of a sentence, not as part of a path.
+_VARIABLE = re.compile(rf"(?<![\w/.-])argocd_(?:manifest_checksum|manifest|{'|'.join(_SETTINGS)})(?![\w/-]|\.\w)")
 
 
 def argocd(survey: Survey) -> Iterator[Finding]:
@@ -51,7 +52,7 @@ def _settings(host: Host) -> Iterator[Finding]:
 
 def _split(host: Host, text: str) -> Finding:
     """A judgement of role argocd, which says in one text what is wrong, with which variable, and what to do."""
-    variable = next(iter(_VARIABLE.findall(text)), "argocd_manifest")
     found, _, remedy = text.partition(". ")
+    variable = (_VARIABLE.findall(found) or _VARIABLE.findall(remedy) or ["argocd_manifest"])[-1]
     found = found.removeprefix(f"{variable}: ").removeprefix(f"{variable} is ").rstrip(".")
     return Finding(NAME, found, "fail", variable, remedy or "Correct it.", (host.name,))

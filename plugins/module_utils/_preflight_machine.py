@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible.module_utils.ansible_release import __version__ as ansible_version
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok_config import TOOLS
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
@@ -20,7 +21,6 @@ ANSIBLE_MINIMUM = (2, 19)
 PYTHON_MINIMUM = (3, 11)
 GIT_MINIMUM = (2, 32)
 
-CLUSTER_TOOLS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl")
 CONTROLLER_TOOLS = ("argocd", "redis-server")
 AT_HAND = ("PATH", "cache")
 
@@ -82,8 +82,9 @@ def tools(survey: Survey) -> Iterator[Finding]:
     if not simulated:
         return
     hubs = any(host.name in survey.hubs for host in simulated)
+    wanted = [tool for tool in TOOLS if any(tool not in (host.get("dev_cluster_tools") or {}) for host in simulated)]
     try:
-        origins = survey.probe.origins(survey.pins, (*CLUSTER_TOOLS, *(CONTROLLER_TOOLS if hubs else ())))
+        origins = survey.probe.origins(survey.pins, [*wanted, *(CONTROLLER_TOOLS if hubs else ())])
     except HubspokeError as error:
         yield Finding("tools", error.message.rstrip("."), "fail", "HUBSPOKE_CACHE_DIR", error.remedy)
         return

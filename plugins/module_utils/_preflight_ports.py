@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_controllers
@@ -48,15 +47,20 @@ def _of_clusters(survey: Survey) -> Iterator[Finding]:
 
 def _of_controllers(survey: Survey) -> Iterator[Finding]:
     hosts = [host for host in survey.hosts if host.name in survey.hubs and host.provider == KWOK and host.get(BASE)]
-    users: dict[int, list[str]] = defaultdict(list)
+    users: dict[int, str] = {}
     for host in hosts:
         base = host.get(BASE)
         numbers = sorted(_local_controllers.ports(base).values())
-        users[base].append(host.name)
         remedy = f"Stop what listens there, or set it to the first of {len(numbers)} free ports."
         if numbers[0] < 1 or numbers[-1] > 65535:
             found = f"ports {numbers[0]} to {numbers[-1]} do not all exist"
             yield Finding(NAME, found, "fail", BASE, "Set it to a port between 1024 and 65000.", (host.name,))
+            continue
+        other = next((users[number] for number in numbers if number in users), "")
+        users |= dict.fromkeys(numbers, host.name)
+        if other:
+            found = f"ports {numbers[0]} to {numbers[-1]} are partly those of {other}"
+            yield Finding(NAME, found, "fail", BASE, f"Set it at least {len(numbers)} away from that.", (host.name,))
             continue
         held = [number for number in numbers if survey.probe.port_taken(number)]
         strange = [number for number in held if not survey.probe.holds(number, controllers_folder(host), host.cluster)]

@@ -22,6 +22,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _process
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Docker
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import Folder as StateFolder
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import check_export
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import no_progress
@@ -207,6 +208,18 @@ class Probe:
         :raises HubspokeError: it cannot be understood.
         """
         return StateFolder(state_dir, cluster).read()
+
+    def check_export(self, path: str, context: str) -> None:
+        """Whether a kubeconfig may be exported to that path.
+
+        :raises HubspokeError: something else is there, or nothing can be written there.
+        """
+        check_export(path, context)
+        folder = self.folder(os.path.dirname(path))
+        if folder.problem:
+            raise HubspokeError(
+                f"{path} cannot be written to ({folder.problem}).", "Set it to a path that you can write to."
+            )
 
     def engine(self, tools: Mapping[str, str]) -> Engine:
         """The Docker engine's answer, asked for once.

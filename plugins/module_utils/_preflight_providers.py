@@ -122,7 +122,7 @@ def clusters(survey: Survey) -> Iterator[Finding]:
     for host in survey.hosts:
         if host.provider not in MADE_HERE or host.adopted:
             continue
-        wrong = [*_cluster(host), *_version(host, survey.pins)]
+        wrong = [*_cluster(host), *_version(host, survey.pins), *_export(host, survey.probe)]
         yield from wrong
         if not wrong:
             fine.append(host.name)
@@ -152,6 +152,17 @@ def cluster_spec(host: Host) -> Spec:
     """The cluster as its variables want it, those of them that can be used."""
     given = {name: value for name in _SPEC if (value := host.get(f"cluster_{name}")) is not None}
     return Spec.load({"servers": 1, "agents": 0, **given, "provider": host.provider})
+
+
+def _export(host: Host, probe: t.Any) -> Iterator[Finding]:
+    path = host.text("cluster_kubeconfig_export")
+    try:
+        if path:
+            probe.check_export(os.path.abspath(os.path.expanduser(path)), f"{host.provider}-{host.cluster}")
+    except HubspokeError as error:
+        variable = "cluster_kubeconfig_export"
+        found = error.message.removeprefix(f"{variable} is ").rstrip(".")
+        yield Finding("cluster", found, "fail", variable, error.remedy, (host.name,))
 
 
 def _version(host: Host, pins: t.Any) -> Iterator[Finding]:

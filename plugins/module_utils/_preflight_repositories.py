@@ -52,8 +52,8 @@ def _named(host: Host) -> Iterator[tuple[str, str, str, str]]:
     for item in _mappings(host.get(APPLICATIONS)):
         if not item.get("chart"):
             url, revision = item.get("repository"), item.get("revision")
-            inherited = url or (root if item.get("name") and "spec" not in item else "")
-            yield APPLICATIONS, str(inherited or ""), str(revision or host.text(REVISION) or "HEAD"), APPLICATIONS
+            inherited = url or ("" if "spec" in item or "kind" in item else root)
+            yield APPLICATIONS, str(inherited), str(revision or host.text(REVISION) or "HEAD"), APPLICATIONS
         for url, revision in _sources(item):
             yield APPLICATIONS, url, revision, APPLICATIONS
     for item in _mappings(host.get(SETS)):
@@ -77,14 +77,13 @@ def _sources(value: t.Any) -> Iterator[tuple[str, str]]:
 
 
 def credential(host: Host, url: str) -> Mapping[str, t.Any]:
-    """The entry that Argo CD uses for an address: the repository's own, else the longest template that it begins with."""
+    """The entry that Argo CD uses for an address: the repository's own, else the longest template that fits."""
     for item in _mappings(host.get(REPOSITORIES)):
         if normalized(str(item.get("url") or "")) == normalized(url):
             return item
-    templates = [
-        item for item in _mappings(host.get(TEMPLATES)) if item.get("url") and url.startswith(str(item["url"]))
-    ]
-    return max(templates, key=lambda item: len(str(item["url"])), default={})
+    templates = {str(item["url"]): item for item in _mappings(host.get(TEMPLATES)) if item.get("url")}
+    longest = max((prefix for prefix in templates if url.startswith(prefix)), key=len, default="")
+    return templates.get(longest, {})
 
 
 def normalized(url: str) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import plural
+
 Entry = dict[str, t.Any]
 
 
@@ -60,8 +62,8 @@ class Found:
         servers, agents = self.cluster.get("servers") or 0, self.cluster.get("agents") or 0
         if not servers + agents:
             return ""
-        simulated = " (simulated)" if self.cluster.get("simulated") else ""
-        return f"{servers} + {agents}{simulated}" if agents else f"{servers}{simulated}"
+        counts = [plural(servers, "server")] + ([plural(agents, "agent")] if agents else [])
+        return ", ".join(counts) + (" (simulated)" if self.cluster.get("simulated") else "")
 
     @property
     def has_argocd(self) -> bool:

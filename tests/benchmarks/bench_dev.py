@@ -1,12 +1,13 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A laptop on kwok, programs at hand, from nothing to the root Application Healthy: the playbook, and a shell script."""
+"""A laptop on kwok, programs at hand, from nothing to all Applications Healthy: the playbook, and a shell script."""
 
 from __future__ import annotations
 
 import collections.abc
 import pathlib
 import shutil
+import sys
 import tempfile
 
 import yaml
@@ -43,6 +44,7 @@ def figures() -> collections.abc.Iterator[Figure]:
             "MANIFEST": manifest,
             "SAMPLE": str(folder / "sample"),
             "PORT": str(PORT + 100),
+            "LAUNCHER": f"{sys.executable} {ROOT / 'plugins/module_utils/_local_launcher.py'}",
             "KUBERNETES_VERSION": pins["groups"]["kubernetes"]["version"],
         }
         ours, theirs, again = [], [], 0.0

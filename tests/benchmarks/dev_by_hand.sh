@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `bootstrap.yml -i inventories/dev` does on kwok, as one would script it by hand: kwokctl, kubectl and the same
 # processes. It checks nothing, supervises nothing and cannot be repeated; its cluster has no metrics, volumes or load
-# balancers. usage: dev_by_hand.sh FOLDER up|down   (the programs are on PATH; MANIFEST, SAMPLE and PORT are set)
+# balancers. usage: dev_by_hand.sh FOLDER up|down   (the programs are on PATH; MANIFEST, SAMPLE, PORT, LAUNCHER are set)
 set -euo pipefail
 folder=$1
 export KUBECONFIG=$folder/kubeconfig KWOK_WORKDIR=$folder/kwok KWOK_RUNTIME=binary KWOK_DISABLE_QPS_LIMITS=true
@@ -53,7 +53,15 @@ repo=(--repo-server "127.0.0.1:$(port 1)" --repo-server-plaintext)
 redis=(--redis "127.0.0.1:$(port 0)")
 start argocd-repo-server --disable-tls --client-ca-path "" --address 127.0.0.1 --port "$(port 1)" \
   --metrics-address 127.0.0.1 --metrics-port "$(port 2)" "${redis[@]}"
-start argocd-application-controller --metrics-port "$(port 3)" "${repo[@]}" "${redis[@]}"
+# It has no option to listen on loopback only, so it gets what ours gets.
+python3 - argocd-application-controller --metrics-port "$(port 3)" "${repo[@]}" "${redis[@]}" >"$folder/controller.json" <<'SPEC'
+import json, os, shutil, sys
+spec = {"command": [shutil.which(sys.argv[1]), *sys.argv[2:]], "environment": dict(os.environ)}
+print(json.dumps({**spec, "directory": os.environ["TMPDIR"], "loopback": True}))
+SPEC
+chmod 600 "$folder/controller.json"
+# shellcheck disable=SC2086
+start $LAUNCHER "$folder/controller.json"
 start argocd-applicationset-controller --metrics-addr "127.0.0.1:$(port 4)" --probe-addr "127.0.0.1:$(port 5)" \
   --webhook-addr "127.0.0.1:$(port 6)" --argocd-repo-server "127.0.0.1:$(port 1)" --repo-server-plaintext
 start argocd-server --insecure --address 127.0.0.1 --port "$(port 7)" --metrics-address 127.0.0.1 \

@@ -18,22 +18,9 @@ from run import ROOT
 def found(*names: str) -> dict[str, str]:
     """Paths of programs and files of toolchain/versions.yml, made if they are not there yet."""
     arguments = json.dumps({"tools": list(names)})
-    command = [
-        sys.executable,
-        "-m",
-        "ansible",
-        "adhoc",
-        "localhost",
-        "-m",
-        "hubspoke.bootstrap.toolchain",
-        "-a",
-        arguments,
-    ]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**_environment(), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}, **_CAPTURED
-    )
-    assert done.returncode == 0, done.stdout
-    return t.cast("dict[str, str]", json.loads(done.stdout[done.stdout.index("=> {") + 3 :])["tools"])
+    command = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "hubspoke.bootstrap.toolchain"]
+    said = seconds([*command, "-a", arguments], {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json"})[1]
+    return t.cast("dict[str, str]", json.loads(said[said.index("=> {") + 3 :])["tools"])
 
 
 def on_path(programs: dict[str, str]) -> dict[str, str]:
@@ -42,30 +29,27 @@ def on_path(programs: dict[str, str]) -> dict[str, str]:
     return {"PATH": ":".join([*sorted(folders), _environment()["PATH"]])}
 
 
-def seconds(command: list[str], environment: dict[str, str] | None = None, code: int = 0) -> tuple[float, str]:
-    """How long a command takes, and what it says.
-
-    :arg code: The exit code that is expected of it.
-    """
+def seconds(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, str]:
+    """How long a command takes that must succeed, and what it says."""
     start = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, env={**_environment(), **(environment or {})}, **_CAPTURED)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**_environment(), **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     taken = time.monotonic() - start
-    assert done.returncode == code, f"{command}: exit code {done.returncode}\n{done.stdout}"
+    assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}"
     return taken, done.stdout
 
 
 def playbook(*arguments: str) -> tuple[float, str]:
     """The same for ansible-playbook."""
     return seconds([sys.executable, "-m", "ansible", "playbook", *arguments])
-
-
-_CAPTURED: dict[str, t.Any] = {
-    "stdin": subprocess.DEVNULL,
-    "stdout": subprocess.PIPE,
-    "stderr": subprocess.STDOUT,
-    "text": True,
-    "check": False,
-}
 
 
 def _environment() -> dict[str, str]:

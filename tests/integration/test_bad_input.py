@@ -4,13 +4,12 @@
 
 Each folder of tests/fixtures/invalid_inventories with an expected.yml is a case: `matches` are regular
 expressions that the message holds once each (its white space folded), `problems` is how many it counts,
-and `needs` what has to be made beforehand.
+`needs` what has to be made beforehand, and `secrets` are words that must not be shown anywhere.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import re
 import socket
@@ -25,6 +24,12 @@ ROOT = pathlib.Path(__file__).parents[2]
 INVENTORIES = ROOT / "tests/fixtures/invalid_inventories"
 CASES = sorted(path.parent.name for path in INVENTORIES.glob("*/expected.yml"))
 CHECK = "Check everything that can be known before the first change"
+
+
+@contextlib.contextmanager
+def nothing(folder: pathlib.Path) -> Iterator[dict[str, str]]:
+    """Nothing has to be there beforehand."""
+    yield {}
 
 
 @contextlib.contextmanager
@@ -50,7 +55,35 @@ def full_disk(folder: pathlib.Path) -> Iterator[dict[str, str]]:
         subprocess.run(["umount", str(path)], check=True)
 
 
-NEEDS = {"port": port, "full_disk": full_disk}
+@contextlib.contextmanager
+def repository(folder: pathlib.Path) -> Iterator[dict[str, str]]:
+    """A git repository with one branch."""
+    path = folder / "platform"
+    path.mkdir()
+    git = ("git", "-C", str(path), "-c", "user.name=x", "-c", "user.email=x@example.com")
+    for command in (("init", "--initial-branch=k8s-deploy-prod"), ("commit", "--allow-empty", "--message=x")):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    yield {}
+
+
+NEEDS = {"": nothing, "port": port, "full_disk": full_disk, "repository": repository}
+
+
+def free_ports(count: int = 10) -> int:
+    """The first of some ports in a row on which nobody listens, whatever else runs on this machine."""
+    for base in range(31000, 32000, count):
+        try:
+            for number in range(base, base + count):
+                socket.create_server(("127.0.0.1", number)).close()
+        except OSError:
+            continue
+        return base
+    raise AssertionError("no free ports")
+
+
+def settings(folder: pathlib.Path) -> dict[str, str]:
+    """Environment in which only what the inventory says is wrong."""
+    return {"PREFLIGHT_TEST_FOLDER": str(folder), "DOCKER_HOST": f"unix://{folder}/no-engine.sock"}
 
 
 def contents(*folders: pathlib.Path) -> set[str]:
@@ -63,11 +96,12 @@ def test_bad_input(case: str, tmp_path: pathlib.Path, play: t.Callable[..., t.An
     expected = yaml.safe_load((INVENTORIES / case / "expected.yml").read_text())
     state = tmp_path / "made"
     state.mkdir()
-    environment = {"PREFLIGHT_TEST_FOLDER": str(state), "DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock"}
-    made = NEEDS[expected["needs"]](state) if "needs" in expected else contextlib.nullcontext({})
-    with made as more:
+    prepare = NEEDS[expected.get("needs", "")]
+    with prepare(state) as more:
         before = contents(state, INVENTORIES)
-        run = play(ROOT / "bootstrap.yml", inventory=str(INVENTORIES / case), environment=environment | more)
+        # The inventory that is about these ports sets them itself.
+        base = () if "PREFLIGHT_TEST_PORT" in more else ("-e", f"local_controllers_port_base={free_ports()}")
+        run = play(ROOT / "bootstrap.yml", *base, inventory=str(INVENTORIES / case), environment=settings(state) | more)
         after = contents(state, INVENTORIES)
 
     failed = [line for line in run.lines if line["status"] != "ok"]
@@ -80,6 +114,7 @@ def test_bad_input(case: str, tmp_path: pathlib.Path, play: t.Callable[..., t.An
     assert {pattern: len(re.findall(pattern, message)) for pattern in expected["matches"]} == dict.fromkeys(
         expected["matches"], 1
     ), message
+    assert not any(secret in run.output for secret in expected.get("secrets", ())), run.output
     # Nothing was changed, and the run went no further than the check.
     assert run.lines[-1] is failed[0]
     assert not any(line["result"].get("changed") for line in run.lines)
@@ -93,10 +128,10 @@ def test_every_invalid_inventory_is_a_case() -> None:
 
 @pytest.mark.parametrize("case", ["unknown_provider", "name_clash"])
 def test_check_mode_says_the_same(case: str, tmp_path: pathlib.Path, play: t.Callable[..., t.Any]) -> None:
-    environment = {"PREFLIGHT_TEST_FOLDER": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock"}
+    base = ("-e", f"local_controllers_port_base={free_ports()}")
     runs = [
-        play(ROOT / "bootstrap.yml", *arguments, inventory=str(INVENTORIES / case), environment=environment)
-        for arguments in ((), ("--check", "--diff"))
+        play(ROOT / "bootstrap.yml", *base, *more, inventory=str(INVENTORIES / case), environment=settings(tmp_path))
+        for more in ((), ("--check", "--diff"))
     ]
     assert runs[0].lines[-1]["result"]["msg"] == runs[1].lines[-1]["result"]["msg"]
 
@@ -107,13 +142,13 @@ def test_the_inventory_of_a_laptop_has_no_problem(tmp_path: pathlib.Path, play: 
             "hosts": "hub:spokes",
             "gather_facts": False,
             "roles": [{"role": "hubspoke.bootstrap.preflight"}],
-            "vars": {"hubspoke_state_dir": str(tmp_path / "state")},
         }
     ]
-    before = os.environ.get("DOCKER_HOST", "")
-    run = play(
-        playbook, inventory=str(ROOT / "inventories/dev"), environment={"DOCKER_HOST": before or "unix:///nowhere"}
+    arguments = (
+        *("-e", f"hubspoke_state_dir={tmp_path}/state"),
+        *("-e", f"local_controllers_port_base={free_ports()}"),
     )
+    run = play(playbook, *arguments, inventory=str(ROOT / "inventories/dev"), environment=settings(tmp_path))
     assert run.code == 0, run.output
     result = run.result(CHECK)
     assert [finding for finding in result["findings"] if finding["verdict"] != "ok"] == []

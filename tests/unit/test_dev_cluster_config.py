@@ -8,6 +8,7 @@ import json
 import tomllib
 import typing as t
 
+import pytest
 import yaml
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_k3d as k3d
@@ -16,6 +17,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_clu
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_simulation as simulation
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import config_file
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import Port, Spec
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 
 PORTS = (Port(8080, 80), Port(5353, 53, "0.0.0.0", "udp"))
 MIRRORS = {"docker.io": ("http://172.17.0.1:5000", "http://second.test"), "quay.io": ("http://172.17.0.1:5000",)}
@@ -113,7 +115,7 @@ def test_kwok_listens_on_loopback_with_every_port_chosen() -> None:
     assert options["bindAddress"] == "127.0.0.1"
     ports = {name: value for name, value in options.items() if name.endswith("Port")}
     assert set(ports) == {option for _, _, names in kwok.COMPONENTS.values() for option in names}
-    assert len(set(ports.values())) == len(ports) == 8
+    assert len(set(ports.values())) == len(ports) == 7
     assert options["etcdBinary"] == "/tools/etcd"
     assert options["kwokControllerBinary"] == "/tools/kwok"
 
@@ -145,10 +147,6 @@ def test_ports_stay_the_same_and_are_nobody_elses() -> None:
 
 
 def test_every_port_taken() -> None:
-    import pytest
-
-    from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-
     with pytest.raises(HubspokeError, match="not enough free ports"):
         kwok.choose_ports("a", [], lambda port: False)
 

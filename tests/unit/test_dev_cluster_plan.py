@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import replace
 
@@ -191,7 +192,5 @@ def test_the_difference_shown_is_what_the_plan_leads_to() -> None:
 
 def test_a_spec_survives_its_record() -> None:
     spec = replace(KIND, ports=(PORT,), registry_mirrors={"docker.io": ("http://a",)}, api_server_args={"v": "2"})
-    import json
-
     data: dict[str, t.Any] = json.loads(json.dumps(spec.dump()))
     assert Spec.load(data) == spec

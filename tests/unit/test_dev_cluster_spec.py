@@ -23,24 +23,24 @@ DOWN = ("", "unix:///var/run/docker.sock: Cannot connect")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "recorded", "programs", "engine", "provider", "reason"),
+    ("wanted", "recorded", "programs", "engine", "choice"),
     [
-        ("auto", "", {"k3d", "kind"}, UP, "k3d", "k3d is on PATH and a Docker engine answers (28.2.2)"),
-        ("auto", "", {"kind"}, UP, "kind", "kind is on PATH and a Docker engine answers (28.2.2)"),
-        ("auto", "", {"k3d", "kind"}, DOWN, "kwok", f"no Docker engine answers ({DOWN[1]})"),
-        ("auto", "", set(), UP, "kwok", "neither k3d nor kind is on PATH"),
-        ("auto", "kind", {"k3d", "kind"}, UP, "kind", "it was made with kind"),
-        ("auto", "kind", set(), DOWN, "kind", "it was made with kind"),
-        ("kwok", "kind", {"k3d"}, UP, "kwok", "cluster_provider is kwok"),
-        ("k3d", "", set(), DOWN, "k3d", "cluster_provider is k3d"),
+        ("auto", "", {"k3d", "kind"}, UP, ("k3d", "k3d is on PATH and a Docker engine answers (28.2.2)")),
+        ("auto", "", {"kind"}, UP, ("kind", "kind is on PATH and a Docker engine answers (28.2.2)")),
+        ("auto", "", {"k3d", "kind"}, DOWN, ("kwok", f"no Docker engine answers ({DOWN[1]})")),
+        ("auto", "", set(), UP, ("kwok", "neither k3d nor kind is on PATH")),
+        ("auto", "kind", {"k3d", "kind"}, UP, ("kind", "it was made with kind")),
+        ("auto", "kind", set(), DOWN, ("kind", "it was made with kind")),
+        ("kwok", "kind", {"k3d"}, UP, ("kwok", "cluster_provider is kwok")),
+        ("k3d", "", set(), DOWN, ("k3d", "cluster_provider is k3d")),
     ],
 )
 def test_the_provider_and_why(
-    wanted: str, recorded: str, programs: set[str], engine: tuple[str, str], provider: str, reason: str
+    wanted: str, recorded: str, programs: set[str], engine: tuple[str, str], choice: tuple[str, str]
 ) -> None:
     available = {name: name in programs for name in ("k3d", "kind")}
-    choice = choose(wanted, recorded, available, lambda: engine)
-    assert (choice.provider, choice.reason) == (provider, reason)
+    found = choose(wanted, recorded, available, lambda: engine)
+    assert (found.provider, found.reason) == choice
 
 
 def test_the_engine_is_only_asked_where_it_matters() -> None:

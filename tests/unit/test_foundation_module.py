@@ -8,6 +8,7 @@ import sys
 import typing as t
 
 import pytest
+
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Task, execute
 from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.in_process import _is_this_python

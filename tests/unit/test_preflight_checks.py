@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_inventory as inventory
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_machine as machine
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_ports as ports
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_providers as providers
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_reach as reach
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import Port, Spec
@@ -23,6 +24,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins
 
 PINS = Pins.load(pathlib.Path(__file__).parents[2] / "toolchain")
 GIB = 1 << 30
+ALL = len(machine.TOOLS) + len(machine.CONTROLLER_TOOLS)
 ARGOCD_GIB = PINS.groups["argocd"].disk_gib
 
 
@@ -33,6 +35,7 @@ class Machine:
     programs: t.Collection[str] = ()
     docker: Engine = Engine("", "nobody listens")  # noqa: RUF009
     taken: t.Collection[int] = ()
+    ours: t.Collection[int] = ()
     libraries_missing: t.Collection[str] = ()
     git: Answer = Answer(0, "git version 2.39.5\n")  # noqa: RUF009
     folders: t.Mapping[str, Folder] = dataclasses.field(default_factory=dict)
@@ -40,6 +43,7 @@ class Machine:
     files: t.Mapping[str, bytes] = dataclasses.field(default_factory=dict)
     apis: t.Mapping[str, Api | Exception] = dataclasses.field(default_factory=dict)
     cache_folder: str = "/cache"
+    record_found: t.Any = None
     engine_asked: int = 0
 
     def which(self, program: str) -> str:
@@ -49,8 +53,15 @@ class Machine:
         self.engine_asked += 1
         return self.docker
 
-    def port_taken(self, port: int, address: str, protocol: str) -> bool:
+    def port_taken(self, port: int, address: str = "", protocol: str = "") -> bool:
         return port in self.taken
+
+    def port_holder(self, port: int) -> str:
+        return "somebody, process 7"
+
+    def holds(self, port: int, folder: str, name: str) -> bool:
+        assert (folder, name) == ("/state/processes/dev", "dev")
+        return port in self.ours
 
     def library(self, module: str, distribution: str) -> str:
         if module in self.libraries_missing:
@@ -64,14 +75,19 @@ class Machine:
     def folder(self, path: str) -> Folder:
         return self.folders.get(path, Folder(path, free=100 * GIB))
 
+    def check_export(self, path: str, context: str) -> None:
+        assert context == "kwok-dev"
+        if path in self.files:
+            raise HubspokeError(f"cluster_kubeconfig_export is {path}, which is there.", "Give a path of its own.")
+
     def origins(self, pins: Pins, names: t.Sequence[str]) -> dict[str, str]:
         return {name: self.sources.get(name, "cache") for name in names}
 
     def go(self, pins: Pins) -> str:
         return "/usr/bin/go" if "go" in self.programs else ""
 
-    def record(self, state_dir: str, cluster: str) -> None:
-        return None
+    def record(self, state_dir: str, cluster: str) -> t.Any:
+        return self.record_found
 
     def read(self, path: str) -> bytes:
         if path not in self.files:
@@ -139,6 +155,11 @@ def test_cluster_names(hosts: list[Host], expected: list[tuple[str, str]]) -> No
 
 
 ENGINE = Engine("28.2.2")
+RECORD = types.SimpleNamespace(spec=Spec("kind", ports=(Port(8080, 80),)))
+
+
+def hub(base: int) -> Host:
+    return host(local_controllers_port_base=base)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +174,18 @@ ENGINE = Engine("28.2.2")
             Machine(["/opt/kind"], ENGINE),
             "kind",
         ),
-        ({"cluster_provider": "auto", "cluster_state": "adopted"}, Machine(["kind"], ENGINE), "existing"),
+        ({"cluster_provider": "existing", "cluster_state": "adopted"}, Machine(["kind"], ENGINE), "existing"),
+        ({"cluster_provider": "auto", "hubspoke_state_dir": "/s"}, Machine(record_found=RECORD), "kind"),
+        (
+            {"cluster_provider": "auto", "hubspoke_state_dir": "/s", "cluster_state": "adopted"},
+            Machine(record_found=RECORD),
+            "kind",
+        ),
+        (
+            {"cluster_provider": "kwok", "hubspoke_state_dir": "/s", "cluster_state": "adopted"},
+            Machine(record_found=RECORD),
+            "kind",
+        ),
         ({"cluster_provider": "kind"}, Machine(), "kind"),
         ({"cluster_provider": "eks"}, Machine(), "eks"),
         ({}, Machine(), ""),
@@ -177,9 +209,15 @@ def test_a_record_that_cannot_be_read_is_found() -> None:
         def record(self, state_dir: str, cluster: str) -> None:
             raise HubspokeError("The record cannot be read.", "Restore it.")
 
-    ((decided, findings),) = providers.decided([host()], Broken())
+    ((_decided, findings),) = providers.decided([host()], Broken())
     assert short(findings) == [("fail", "hubspoke_state_dir")]
-    assert decided.provider == "kwok"
+
+
+def test_an_adopted_cluster_has_to_be_known() -> None:
+    given = Host("dev", values={"cluster_provider": "auto", "hubspoke_state_dir": "/s", "cluster_state": "adopted"})
+    ((decided, findings),) = providers.decided([given], Machine())
+    assert short(findings) == [("fail", "cluster_state")]
+    assert decided.provider == ""
 
 
 @pytest.mark.parametrize(
@@ -227,6 +265,8 @@ KUBERNETES = PINS.groups["kubernetes"].version
         (host(provider="kind", cluster_version="v1.0.0"), [("ok", "")]),
         (host(provider="kind", cluster_version="1.33"), [("fail", "cluster_version")]),
         (host(provider="existing", cluster_version="v1.0.0"), []),
+        (host(cluster_kubeconfig_export="/new"), [("ok", "")]),
+        (host(cluster_kubeconfig_export="/mine"), [("fail", "cluster_kubeconfig_export")]),
         (host(cluster_servers=3), [("fail", "cluster_servers")]),
         (host(provider="kind", cluster_servers=0), [("fail", "cluster_servers")]),
         (host(cluster_ports=[{"host_port": 80, "container_port": 80}]), [("warn", "cluster_ports")]),
@@ -241,11 +281,11 @@ KUBERNETES = PINS.groups["kubernetes"].version
     ],
 )
 def test_cluster(given: Host, expected: list[tuple[str, str]]) -> None:
-    assert short(providers.clusters(survey(given))) == expected
+    assert short(providers.clusters(survey(given, probe=Machine(files={"/mine": b""})))) == expected
 
 
-RECORD = types.SimpleNamespace(spec=Spec("kind", ports=(Port(8080, 80),)))
 PORTS = [{"host_port": 8080, "container_port": 80}, {"host_port": 8443, "container_port": 443}]
+FREE = "8443: free, or held by what an earlier run started"
 
 
 @pytest.mark.parametrize(
@@ -255,13 +295,45 @@ PORTS = [{"host_port": 8080, "container_port": 80}, {"host_port": 8443, "contain
         (host(provider="kind", cluster_ports=PORTS[1:]), ENGINE, [("ok", "")]),
         (host(provider="kind", cluster_ports=PORTS, record=RECORD), ENGINE, []),
         (host(provider="kind", cluster_ports=PORTS, record=RECORD, cluster_recreate=True), ENGINE, [("ok", "")]),
+        (host(provider="kind", cluster_ports=PORTS, record=RECORD, cluster_state="adopted"), ENGINE, []),
         (host(provider="kind", cluster_ports=PORTS), Engine("28", is_local=False), []),
         (host(provider="kwok", cluster_ports=PORTS), ENGINE, []),
         (host(provider="kind"), ENGINE, []),
     ],
 )
-def test_ports(given: Host, engine: Engine, expected: list[tuple[str, str]]) -> None:
-    assert short(providers.ports(survey(given, probe=Machine(docker=engine, taken=[8080])))) == expected
+def test_ports_of_clusters(given: Host, engine: Engine, expected: list[tuple[str, str]]) -> None:
+    findings = list(ports.ports(survey(given, probe=Machine(docker=engine, taken=[8080]))))
+    assert short(findings) == expected
+    assert [finding.found for finding in findings if finding.verdict == "ok"] == [FREE] * expected.count(("ok", ""))
+
+
+@pytest.mark.parametrize(
+    ("given", "taken", "ours", "expected", "found"),
+    [
+        (hub(24100), [], [], [("ok", "")], "24100 to 24109: free"),
+        (hub(24100), [24099, 24110], [], [("ok", "")], "24100 to 24109"),
+        (hub(24100), [24109], [], [("fail", ports.BASE)], "port 24109 (by somebody, process 7) is in use"),
+        (hub(24100), [24100, 24101], [], [("fail", ports.BASE)], "ports 24100 (by somebody, process 7), 24101"),
+        (hub(24100), [24100], [24100], [("ok", "")], ""),
+        (hub(24100), [24100, 24101], [24100], [("fail", ports.BASE)], "port 24101 "),
+        (hub(65530), [], [], [("fail", ports.BASE)], "do not all exist"),
+        (hub(-5), [], [], [("fail", ports.BASE)], "do not all exist"),
+        (dataclasses.replace(hub(24100), name="spoke"), [24100], [], [], ""),
+        (dataclasses.replace(hub(24100), provider="kind"), [24100], [], [], ""),
+    ],
+)
+def test_ports_of_controllers(
+    given: Host, taken: list[int], ours: list[int], expected: list[tuple[str, str]], found: str
+) -> None:
+    findings = list(ports.ports(survey(given, probe=Machine(taken=taken, ours=ours))))
+    assert short(findings) == expected
+    assert all(found in finding.found for finding in findings)
+
+
+def test_two_hubs_cannot_have_the_same_ports() -> None:
+    hosts = [dataclasses.replace(hub(base), name=name) for name, base in (("dev", 24100), ("b", 24105), ("c", 24200))]
+    findings = list(ports.ports(survey(*hosts, hubs=("dev", "b", "c"))))
+    assert [(finding.verdict, finding.hosts) for finding in findings] == [("fail", ("b",)), ("ok", ())]
 
 
 def test_python(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,17 +375,17 @@ def test_git(answer: Answer, expected: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("given", "probe", "expected", "found"),
     [
-        (host(), Machine(), [("ok", "")], "9 programs of toolchain/versions.yml at hand (9 cache)"),
-        (host("spoke"), Machine(), [("ok", "")], "7 programs"),
+        (host(), Machine(), [("ok", "")], f"{ALL} programs of toolchain/versions.yml at hand ({ALL} cache)"),
+        (host("spoke"), Machine(), [("ok", "")], f"{ALL - 2} programs"),
         (host(provider="kind"), Machine(), [], ""),
         (
             host(),
             Machine(["go"], sources={"etcd": "built"}),
             [("ok", "")],
-            "etcd (1 built, 8 cache; to be built with /usr/bin/go)",
+            f"etcd (1 built, {ALL - 1} cache; to be built with /usr/bin/go)",
         ),
         (host(), Machine(sources={"etcd": "built"}), [("ok", "")], "a Go that is fetched first"),
-        (host(), Machine(sources={"kubectl": "release"}), [("ok", "")], "kubectl (8 cache, 1 release)"),
+        (host(), Machine(sources={"kubectl": "release"}), [("ok", "")], f"kubectl ({ALL - 1} cache, 1 release)"),
         (
             host(),
             Machine(sources={"argocd": "built"}, folders={"/cache": Folder("/", free=int((ARGOCD_GIB - 1) * GIB))}),
@@ -403,6 +475,14 @@ def test_reachability(
     findings = list(reach.clusters(survey(given, probe=probe)))
     assert short(findings) == expected
     assert found in findings[0].found
+
+
+def test_an_adopted_cluster_is_reached_by_what_the_state_folder_knows() -> None:
+    given = host(provider="kind", record=RECORD, cluster_state="adopted")
+    path = "/state/clusters/dev/kubeconfig"
+    assert short(reach.clusters(survey(given, probe=Machine(apis={path: GOOD})))) == [("ok", "")]
+    away = Machine(apis={path: ApiError("No answer from it.", 0)})
+    assert short(reach.clusters(survey(given, probe=away))) == [("fail", "cluster_kubeconfig")]
 
 
 def test_only_clusters_that_are_there_already_must_answer() -> None:

@@ -139,11 +139,17 @@ class Unasked:
         (target("/srv/a.git", local_reader=False), "fail"),
         (target("http://gitea.gitea.svc:3000/a.git"), "ok"),
         (target("https://gitea.gitea.svc.cluster.local/a.git"), "ok"),
-        (target(credential={"github_app": True}), "ok"),
+        (target("http://localhost:3000/a.git", local_reader=False), "fail"),
+        (target("git://127.0.0.1/a.git", local_reader=False), "fail"),
+        (target(credential={"github_app_id": 1}), "ok"),
+        (target(credential={"tls_client_cert": "x"}), "ok"),
+        (target("https://me:hunter2@git.example.com/a.git"), "fail"),
     ],
 )
 def test_what_is_known_without_asking(asked: git.Target, verdict: str) -> None:
-    assert [finding.verdict for finding in git.ask(asked, Unasked())] == [verdict]
+    (finding,) = git.ask(asked, Unasked())
+    assert (finding.verdict, bool(finding.remedy)) == (verdict, verdict == "fail")
+    assert "hunter2" not in str(finding)
 
 
 # Real repositories
@@ -213,6 +219,7 @@ def test_a_repository_is_asked_with_argo_cds_credential_and_no_other(
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     url = f"{server}/a.git"
     assert verdict(url, credential={"username": "me", "password": "hunter2"}, revision="main") == "ok"
+    assert verdict(url, credential={"username": "me", "token": "hunter2"}, revision="main") == "ok"
     assert verdict(url) == "fail root_repository"
     assert verdict(url, credential={"username": "me", "password": "wrong"}) == "fail root_repository"
     assert verdict(f"{server}/b.git", credential={"username": "me", "password": "hunter2"}) == "fail root_repository"
@@ -221,11 +228,13 @@ def test_a_repository_is_asked_with_argo_cds_credential_and_no_other(
 def test_a_secret_is_in_no_argument() -> None:
     class Watching(Probe):
         def run(self, command: t.Sequence[str], environment: t.Mapping[str, str] | None = None) -> Answer:
-            assert not any("hunter2" in word or "KEY" in word for word in command)
-            assert "KEY" not in str(environment)
+            assert not any("hunter2" in word or "PRIVATE" in word for word in command)
+            assert "PRIVATE" not in str(environment)
             seen.append(str((environment or {})["GIT_SSH_COMMAND"]))
             return Answer(0, REFERENCES)
 
     seen: list[str] = []
-    list(git.ask(target("git@x:a.git", credential={"password": "hunter2", "ssh_private_key": "KEY"}), Watching()))
+    list(git.ask(target("git@x:a.git", credential={"token": "hunter2", "ssh_private_key": "PRIVATE"}), Watching()))
+    list(git.ask(target(credential={"bearer_token": "hunter2"}), Watching()))
     assert "IdentitiesOnly=yes" in seen[0]
+    assert "IdentitiesOnly=yes" not in seen[1]

