@@ -47,7 +47,12 @@ class ActionModule(InProcessAction):
             arguments["hosts"] = {}
             return
         names = self._task_vars.get("ansible_play_hosts_all", [])
-        arguments["hosts"] = {name: self._facts(name, specs) for name in names}
+        hosts = {name: self._facts(name, specs) for name in names}
+        arguments["hosts"] = hosts
+        # Known to the module before it looks at anything, so that they are kept even out of complaints about arguments.
+        arguments["secrets"] = sorted(
+            {text for facts in hosts.values() for text in _preflight_values.secrets(facts["variables"], specs.options)}
+        )
 
     def _facts(self, name: str, specs: _preflight_values.Specs) -> dict[str, t.Any]:
         hostvars = self._task_vars["hostvars"]

@@ -154,7 +154,10 @@ def _next(options: str, sample: t.Mapping[str, t.Any], check_mode: bool) -> list
     if check_mode:
         rows.append(("make it so", f"ansible-playbook hubspoke.bootstrap.bootstrap{options}"))
     elif sample.get("path"):
-        rows.append(("change something", f"commit to {sample['path']}; Argo CD follows within minutes"))
+        # What is served inside the cluster is a copy.
+        copied = not str(sample.get("url", "")).startswith("file:")
+        follows = "run the bootstrap again" if copied else "Argo CD follows within minutes"
+        rows.append(("change something", f"commit to {sample['path']}; {follows}"))
         rows.append(
             ("your repository", "set gitops_root_repository and gitops_root_path in the inventory, and run again")
         )

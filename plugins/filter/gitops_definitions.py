@@ -134,6 +134,9 @@ def application(item: Object, defaults: Object, namespace: str) -> Object:
     values = {**defaults, **{name: value for name, value in item.items() if value is not None}}
     source = {field: values[name] for name, field in _SOURCE.items() if values.get(name)}
     source.update(values.get("source") or {})
+    if source.get("chart"):
+        # A chart is all of its source.
+        source.pop("path", None)
     if not source.get("repoURL"):
         raise AnsibleFilterError(f"The Application {item.get('name', '')} has no repository: set repository.")
     spec = {

@@ -119,6 +119,8 @@ def _pod(image: str) -> dict[str, t.Any]:
     storage = {"name": "repository", "mountPath": "/srv/git"}
     return {
         "automountServiceAccountToken": False,
+        # Nothing there takes notice of being asked to end.
+        "terminationGracePeriodSeconds": 1,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 999,

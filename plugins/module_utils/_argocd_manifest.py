@@ -15,7 +15,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_setting
     not_changeable,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_source import parse
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_source import load
 
 _USUAL_NAMESPACE = "argocd"
 
@@ -37,28 +37,22 @@ def prepare(
     The file is parsed only if something in it may have to change, since that takes as long as a few tasks.
     """
     result: dict[str, t.Any] = {"version": "", "files": [path], "definitions": [], "replace": [], "refused": ""}
-    try:
-        data = pathlib.Path(path).expanduser().read_bytes()
-        text = data.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        if check_mode and isinstance(error, FileNotFoundError) and not local:
-            return {**result, "files": []}  # yet to be fetched
-        reason = getattr(error, "strerror", None) or "is no text"
-        return {**result, "refused": f"The manifest {path} cannot be read: {reason}. Correct argocd_manifest."}
-    refused = _wrong_checksum(path, data, checksum) if local else ""
-    if refused:
-        return {**result, "refused": refused}
+    if check_mode and not local and not pathlib.Path(path).exists():
+        return {**result, "files": []}  # yet to be fetched
     entries = {name: data for name, data in config_maps(settings or {}).items() if data}
-    overlaps = any(f"\n  {key}:" in text for data in entries.values() for key in data)
     foreign = bool(found and found.get("installed") and not found.get("ours"))
-    if not (local or foreign or overlaps or namespace != _USUAL_NAMESPACE):
-        return result
     try:
-        objects = parse(text, path)
+        text = _read(path, checksum if local else None)
+        overlaps = any(f"\n  {key}:" in text for data in entries.values() for key in data)
+        if not (local or foreign or overlaps or namespace != _USUAL_NAMESPACE):
+            return result
+        objects = load([path], [], [], [])
         result["version"] = next(filter(None, map(version_of, _images(objects))), "")
         result["replace"] = not_changeable(objects, found or {}) if foreign else []
-    except (HubspokeError, KeyError, TypeError, AttributeError) as error:
-        return {**result, "refused": f"{error if isinstance(error, HubspokeError) else f'{path} is no manifest.'}"}
+    except HubspokeError as error:
+        return {**result, "refused": str(error)}
+    except (KeyError, TypeError, AttributeError):
+        return {**result, "refused": f"{path} is no manifest of Argo CD: a workload in it is incomplete. Correct it."}
     # In check mode those workloads are still there, and the server would refuse to change them.
     without = {f"{entry['kind']}/{entry['name']}" for entry in result["replace"]} if check_mode else set()
     if overlaps or without or namespace != _USUAL_NAMESPACE:
@@ -67,21 +61,39 @@ def prepare(
     return result
 
 
-def _wrong_checksum(path: str, data: bytes, checksum: str) -> str:
+def _read(path: str, checksum: str | None) -> str:
+    """The file's text.
+
+    :arg checksum: What it must have, None where that has been checked.
+    :raises HubspokeError: it is not there, or another file.
+    """
+    try:
+        data = pathlib.Path(path).expanduser().read_bytes()
+        if checksum is not None:
+            _check(path, data, checksum)
+        return data.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise HubspokeError(f"The manifest {path} cannot be read: {reason}.", "Correct argocd_manifest.") from error
+
+
+def _check(path: str, data: bytes, checksum: str) -> None:
     if not checksum:
-        return (
-            f"argocd_manifest is {path}, but argocd_manifest_checksum is empty. Set it to the file's sha256: checksum."
+        raise HubspokeError(
+            f"argocd_manifest is {path}, but argocd_manifest_checksum is empty.",
+            "Set it to the file's sha256: checksum.",
         )
     kind, _colon, wanted = checksum.partition(":")
     if kind != "sha256" or len(wanted) != 64:
-        return f"argocd_manifest_checksum is {checksum!r}. Write sha256: and 64 hexadecimal digits."
+        raise HubspokeError(
+            f"argocd_manifest_checksum is {checksum!r}.", "Write sha256: and 64 hexadecimal digits as its value."
+        )
     actual = hashlib.sha256(data).hexdigest()
-    if actual == wanted.lower():
-        return ""
-    return (
-        f"The manifest {path} has the checksum sha256:{actual}, but argocd_manifest_checksum is {checksum}. If the "
-        "file is the one you mean, correct the variable; if not, fetch it again."
-    )
+    if actual != wanted.lower():
+        raise HubspokeError(
+            f"The manifest {path} has the checksum sha256:{actual}, but argocd_manifest_checksum is {checksum}.",
+            "If the file is the one you mean, correct the variable; if not, fetch it again.",
+        )
 
 
 def _images(objects: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[str]:

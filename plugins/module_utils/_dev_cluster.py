@@ -14,7 +14,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_clu
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Docker, Observation
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_k3d import K3d
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kind import Kind
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok import Kwok, wait_until_ready
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok import Kwok, Probe, wait_until_ready
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok_config import TOOLS
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import Actual, Plan
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools, processes
@@ -180,8 +180,9 @@ class DevCluster:
         ours = config is not None and state.is_ours(path, provider.context) and state.is_private(path)
         if seen.complete and seen.running and record.phase in (planning.MADE, planning.READY):
             try:
-                kube = self._kube(config if ours and config else provider.kubeconfig(), provider)
-                kube.request("GET", "/readyz", timeout=10)
+                found = config if ours and config else provider.kubeconfig()
+                kube = Probe.from_params({"kubeconfig": found, "context": provider.context})
+                kube.request("GET", "/readyz", timeout=5)
                 counted = provider.recount(kube)
                 actual = replace(actual, answering=True, version=kube.version(), **asdict(counted or seen))
             except HubspokeError:

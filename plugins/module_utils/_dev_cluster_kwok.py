@@ -41,6 +41,8 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
 _PATIENCE = 10.0
+# How a component's last words begin: cobra's, klog's, etcd's.
+_FATAL = re.compile(r'Error:|F\d{4} |\{"level":"fatal"')
 
 
 class Kwok:
@@ -164,7 +166,7 @@ class Kwok:
 
     def _answers(self) -> bool:
         try:
-            wait_until_ready(Kube.from_params({"kubeconfig": self.kubeconfig(), "context": self.context}), _PATIENCE)
+            wait_until_ready(Probe.from_params({"kubeconfig": self.kubeconfig(), "context": self.context}), _PATIENCE)
         except HubspokeError:
             return False
         return True
@@ -196,8 +198,11 @@ class Kwok:
         strange = [name for name in os.environ if name.startswith("KWOK_")]
         run(
             [kwokctl, "--config", config, "--name", self.cluster, *arguments],
-            {"KWOK_WORKDIR": self._home},
+            # Its client would keep what it discovers in the user's ~/.kube/cache.
+            {"KWOK_WORKDIR": self._home, "KUBECACHEDIR": os.path.join(self._home, "cache")},
             timeout=self._timeout,
+            # kwokctl itself would wait for minutes for a server that has ended at once.
+            watch=self._check_started,
             without=strange,
         )
 
@@ -229,14 +234,25 @@ class Kwok:
     def _check_alive(self, record: Record) -> None:
         """:raises HubspokeError: a component ended by itself."""
         for component in set(self.components(record)) - self.alive():
-            path = os.path.join(self._work, "logs", f"{component}.log")
-            with open(path, encoding="utf-8", errors="replace") as file:
-                lines = [line.strip() for line in file if line.strip()]
-            said = next((line for line in lines if line.startswith(("Error", "F"))), lines[-1] if lines else "nothing")
-            raise HubspokeError(
-                f"{component} of cluster {self.cluster} ended by itself: {said[:300]}.",
-                f"Its log is {path}; run again when the cause is put right.",
-            )
+            self._ended_by_itself(component)
+
+    def _check_started(self) -> None:
+        """:raises HubspokeError: a component that was started ended by itself."""
+        with contextlib.suppress(FileNotFoundError):
+            # First the files, then the processes: what is only just being started is in neither.
+            started = {name.removesuffix(".pid") for name in os.listdir(os.path.join(self._work, "pids"))}
+            for component in started - self.alive():
+                self._ended_by_itself(component)
+
+    def _ended_by_itself(self, component: str) -> t.NoReturn:
+        path = os.path.join(self._work, "logs", f"{component}.log")
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = [line.strip() for line in file if line.strip()]
+        said = next((line for line in lines if _FATAL.match(line)), lines[-1] if lines else "nothing")
+        raise HubspokeError(
+            f"{component} of cluster {self.cluster} ended by itself, and said: {said[:300]}.",
+            f"Put that right (cluster_api_server_args, perhaps) and run again; the whole log is {path}.",
+        )
 
     # Ending
 
@@ -280,6 +296,14 @@ class Kwok:
         return address
 
 
+class Probe(Kube):
+    """A client that asks once, and not for long: whether it is answered at all is the question."""
+
+    def __init__(self, configuration: t.Any, headers: dict[str, t.Any] | None = None, connections: int = 4) -> None:
+        super().__init__(configuration, headers, connections)
+        self._pool.connection_pool_kw["retries"] = False
+
+
 def wait_until_ready(kube: Kube, timeout: float) -> None:
     """Wait for an API server.
 
@@ -288,7 +312,7 @@ def wait_until_ready(kube: Kube, timeout: float) -> None:
     deadline, pause = time.monotonic() + timeout, 0.02
     while True:
         try:
-            kube.request("GET", "/readyz")
+            kube.request("GET", "/readyz", timeout=5)
             return
         except ApiError as error:
             # A wrong credential does not become right by waiting.

@@ -19,6 +19,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._process_table 
 
 # Programs that go on making a cluster when the run that started them was killed.
 _MAKERS = ("k3d", "kind", "kwokctl")
+_WATCH_INTERVAL = 0.5
 
 
 class Tools:
@@ -72,12 +73,14 @@ def run(
     timeout: float = 60,
     stdin: str | None = None,
     say: Callable[[str], None] | None = None,
+    watch: Callable[[], None] | None = None,
     without: Iterable[str] = (),
 ) -> str:
     """Run a program to its end; its standard output.
 
     :arg environment: Variables besides our own.
     :arg say: Called with each line that it says on standard error while it runs.
+    :arg watch: Called now and then while it runs; what it raises ends the program.
     :arg without: Variables of our own that it is not to have.
     :raises CommandError: it failed or took too long.
     """
@@ -109,18 +112,30 @@ def run(
     if process.stdin:
         with contextlib.suppress(BrokenPipeError), process.stdin:
             process.stdin.write(stdin or "")
-    try:
-        code: int | None = process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        code = None
+    code = _wait(process, timeout, watch)
     # A process that it leaves behind may hold the pipes; what it said itself is there already.
     reader.join(2)
     listener.join(2)
     if code != 0:
         raise CommandError(command, code, "".join(errors) + "".join(output))
     return "".join(output)
+
+
+def _wait(process: subprocess.Popen[str], timeout: float, watch: Callable[[], None] | None) -> int | None:
+    """Its exit code, None if it took too long and was ended."""
+    deadline = time.monotonic() + timeout
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                return process.wait(min(left, _WATCH_INTERVAL) if watch else left)
+            except subprocess.TimeoutExpired:
+                if watch:
+                    watch()
+        return None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def processes(folder: str) -> dict[int, tuple[str, ...]]:

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import time
 import typing as t
@@ -84,7 +85,7 @@ class LocalProcesses:
     def states(self) -> dict[str, State]:
         """How supervisord sees each process."""
         return {
-            info["name"]: State(info["statename"], info["pid"] or None, info["start"], info["exitstatus"])
+            info["name"]: State(info["statename"], info["pid"] or None, info["start"])
             for info in self.supervisor.call("supervisor.getAllProcessInfo")
         }
 
@@ -135,6 +136,12 @@ class LocalProcesses:
         groups = {state.pid: name for name, state in states.items() if state.pid}
         return {process.pid: groups[process.group] for process in _process_table.table() if process.group in groups}
 
+    def _ending(self, name: str) -> str:
+        """How a process last ended: supervisord tells only its log."""
+        log = tail(self.places.log("supervisord"), 200)
+        found: list[str] = re.findall(rf"exited: {re.escape(name)} \((.*?)(?:; .*)?\)$", log, re.MULTILINE)
+        return found[-1] if found else "it could not be started"
+
     def exposed(self) -> list[tuple[str, str]]:
         """Name and address of each process that listens where other machines may reach it."""
         members = self._members(self.states())
@@ -174,7 +181,14 @@ class LocalProcesses:
     def wait(self, wanted: t.Mapping[str, Document], timeout: float) -> None:
         """Wait until each process works."""
         healths = {name: Health(**entry["health"]) for name, entry in wanted.items()}
-        wait(healths, self.states, self.last_lines, timeout, self._progress)
+        wait(
+            healths,
+            self.states,
+            ending=self._ending,
+            last_lines=self.last_lines,
+            timeout=timeout,
+            say=self._progress,
+        )
 
     def _end_orphans(self) -> None:
         left = self.supervisor.orphans(_process_table.table())

@@ -112,6 +112,8 @@ class _Watched:
 def wait(
     healths: t.Mapping[str, Health],
     states: t.Callable[[], dict[str, State]],
+    *,
+    ending: t.Callable[[str], str],
     last_lines: t.Callable[[str], str],
     timeout: float,
     say: Progress,
@@ -119,6 +121,7 @@ def wait(
     """Wait until every process works.
 
     :arg states: Asks supervisord.
+    :arg ending: How a process last ended.
     :arg last_lines: End of a process's log.
     :arg timeout: Seconds.
     :raises HubspokeError: names each process that does not work, and shows the end of its log.
@@ -130,7 +133,7 @@ def wait(
         current = states()
         for name, watched in list(waiting.items()):
             watched.note(current.get(name, State("STOPPED")))
-            watched.lack = _lack(watched) or ""
+            watched.lack = _lack(name, watched, ending) or ""
             if not watched.lack:
                 del waiting[name]
         if not waiting:
@@ -146,9 +149,9 @@ def wait(
         time.sleep(0.05 if elapsed < 2 else 0.2)
 
 
-def _lack(watched: _Watched) -> str | None:
+def _lack(name: str, watched: _Watched, ending: t.Callable[[str], str]) -> str | None:
     if watched.seen.name in CRASHING:
-        return f"ended with status {watched.seen.exit_status}"
+        return f"ended ({ending(name)})"
     if watched.health == Health():
         return None if watched.seen.name == "RUNNING" else "starting"
     return watched.health.missing()
@@ -161,7 +164,7 @@ def _hopeless(watched: _Watched) -> bool:
 def _failure(waiting: t.Mapping[str, _Watched], last_lines: t.Callable[[str], str], elapsed: float) -> HubspokeError:
     texts = []
     for name, watched in waiting.items():
-        times = f" (it ended {watched.crashes} times)" if watched.crashes else ""
+        times = f", {watched.crashes} times" if watched.crashes else ""
         log = last_lines(name)
         texts.append(
             f"{name}: {watched.lack}{times}" + (f". The last lines of its log:\n{log}" if log else ", its log is empty")

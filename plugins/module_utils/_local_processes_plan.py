@@ -36,7 +36,6 @@ class State:
     name: str
     pid: int | None = None
     started: int = 0
-    exit_status: int = 0
 
     @property
     def word(self) -> str:

@@ -147,6 +147,11 @@ def joined(findings: Iterable[Finding]) -> list[Finding]:
     return [replace(finding, hosts=tuple(names)) for finding, names in hosts.items()]
 
 
+def counted(number: int, noun: str) -> str:
+    """1 cluster, 2 clusters."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def table(findings: Iterable[Finding]) -> str:
     """The findings as text, one row each, the remedy below what it is for."""
     rows = list(findings)
@@ -159,8 +164,7 @@ def message(findings: Iterable[Finding]) -> str:
     rows = list(findings)
     count = sum(row.verdict == "fail" for row in rows)
     unsound = sorted((row for row in rows if row.verdict != "ok"), key=lambda row: _ORDER[row.verdict])
-    problems = "1 problem" if count == 1 else f"{count} problems"
-    return f"Preflight found {problems}; nothing was changed.\n{table(unsound)}"
+    return f"Preflight found {counted(count, 'problem')}; nothing was changed.\n{table(unsound)}"
 
 
 def _row(row: Finding, width: int) -> list[str]:

@@ -26,6 +26,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight impo
     Host,
     Survey,
     collect,
+    counted,
     joined,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins import Pins
@@ -73,11 +74,11 @@ def prepare(params: Mapping[str, t.Any], probe: t.Any, censor: Callable[..., Non
     :arg censor: Called with every secret among the variables, before anything else is done with them.
     :raises HubspokeError: an argument of the module itself is wrong.
     """
-    _refuse_unknown(params["skip"])
     facts: Mapping[str, Mapping[str, t.Any]] = params["hosts"] or {}
     specs = values.load(params["folder"], params["roles"])
     for given in facts.values():
         censor(*values.secrets(given.get("variables") or {}, specs.options))
+    _refuse_unknown(params["skip"])
     validation = values.Validation(specs)
     hosts: list[Host] = []
     findings: list[Finding] = []
@@ -85,10 +86,10 @@ def prepare(params: Mapping[str, t.Any], probe: t.Any, censor: Callable[..., Non
         host, wrong = validation.host(name, given)
         hosts.append(host)
         findings += wrong
-    count = sum(len(host.given) for host in hosts)
     if not findings:
-        of = f"{len(params['roles'])} roles"
-        findings.append(Finding(values.VALUES, f"{count} variables of {len(hosts)} clusters fit the specs of {of}"))
+        number = counted(sum(len(host.given) for host in hosts), "value")
+        where = f"{counted(len(hosts), 'cluster')}, {counted(len(params['roles']), 'role')}"
+        findings.append(Finding(values.VALUES, f"{number} fit the argument specs ({where})"))
     findings += values.strange_names({name: given.get("strange") or [] for name, given in facts.items()}, specs)
     decided = list(providers.decided(hosts, probe))
     findings += [finding for _host, wrong in decided for finding in wrong]

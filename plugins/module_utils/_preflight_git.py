@@ -22,7 +22,7 @@ _UNLISTED = re.compile(r"[0-9a-f]{7,40}|.*[*^~<>=|, ].*|v?\d+(\.(\d+|x))?(\.x)?"
 # Names that only a cluster's own DNS has.
 _INSIDE = re.compile(r"\.svc(\.|$)|\.cluster\.local$")
 
-_CREDENTIAL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+CREDENTIAL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 # Ways to authenticate that take more than asking.
 _NOT_TRIED = ("github_app_id", "tls_client_cert")
 
@@ -56,7 +56,7 @@ class Target:
     @property
     def shown(self) -> str:
         """The address without a credential in it."""
-        return _CREDENTIAL.sub("://***@", self.url)
+        return CREDENTIAL.sub("://***@", self.url)
 
     @property
     def folder(self) -> str:
@@ -72,7 +72,7 @@ class Target:
 def not_to_be_asked(target: Target) -> Finding | None:
     """What can be said of a repository without asking it, None where it is to be asked."""
     host = urlsplit(target.url).hostname or ""
-    if _CREDENTIAL.search(target.url):
+    if CREDENTIAL.search(target.url):
         remedy = "Give it as username and password of an entry of argocd_repositories: an address is shown and logged."
         return target.finding(f"{target.shown} has a credential in its address", "fail", remedy)
     if not target.local_reader and (target.folder or host == "localhost" or host.startswith("127.")):
@@ -176,6 +176,6 @@ def _revision(target: Target, references: list[str]) -> Finding:
 
 def _said(error: str) -> str:
     """The telling part of git's complaint."""
-    lines = [line.strip() for line in _CREDENTIAL.sub("://***@", error).splitlines() if line.strip()]
+    lines = [line.strip() for line in CREDENTIAL.sub("://***@", error).splitlines() if line.strip()]
     fatal = [line for line in lines if line.startswith(("fatal:", "ERROR", "remote:"))] or lines[-1:]
     return " ".join(fatal[0].removeprefix("fatal:").split()).rstrip(".") if fatal else "it says nothing"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import check_name
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey, counted
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import MADE_HERE
 
 IN_CLUSTER = "in-cluster"
@@ -19,7 +19,7 @@ def hub(survey: Survey) -> Iterator[Finding]:
     """One hub, and only one."""
     count = len(survey.hubs)
     if count == 1:
-        yield Finding("hub", f"{survey.hubs[0]} is the hub of {len(survey.hosts)} cluster(s)")
+        yield Finding("hub", f"{survey.hubs[0]}; this play is about {counted(len(survey.hosts), 'cluster')}")
     elif survey.options.get("hub_required", True):
         found = f"holds {', '.join(survey.hubs)}" if count else "has no host"
         remedy = "Put the one host whose cluster runs Argo CD into group hub, and the others into group spokes."

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import sys
+import typing as t
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +15,7 @@ from ansible.module_utils.ansible_release import __version__ as ansible_version
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok_config import TOOLS
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey, counted
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import state_folder
 
 ANSIBLE_MINIMUM = (2, 19)
@@ -112,20 +113,17 @@ def _counts(origins: Mapping[str, str]) -> str:
 
 def state_folders(survey: Survey) -> Iterator[Finding]:
     """Whether state can be written, and is likely to fit."""
-    needs: dict[str, int] = defaultdict(int)
     users: dict[str, list[Host]] = defaultdict(list)
     for host in survey.hosts:
-        folder = state_folder(host)
-        if folder:
-            users[folder].append(host)
-            needs[folder] += _state_need(host, survey)
+        if state_folder(host):
+            users[state_folder(host)].append(host)
     for folder, hosts in users.items():
         state = survey.probe.folder(folder)
         names = tuple(host.name for host in hosts)
-        need = needs[folder]
+        need = _state_need(hosts, survey.options)
         if state.full or (not state.problem and state.free < need):
             left = "nothing" if state.full else _size(state.free)
-            found = f"{folder} has {left} left of the {_size(need)} that the state of {len(hosts)} cluster(s) takes"
+            found = f"{folder} has {left} left; {counted(len(hosts), 'cluster')} may take {_size(need)}"
             remedy = "Free space on that file system, or set it to a folder on another one."
             yield Finding("state folder", found, "fail", "hubspoke_state_dir", remedy, names)
         elif state.problem:
@@ -136,11 +134,10 @@ def state_folders(survey: Survey) -> Iterator[Finding]:
             yield Finding("state folder", f"{folder}: writable, {_size(state.free)} free, {_size(need)} needed")
 
 
-def _state_need(host: Host, survey: Survey) -> int:
-    """Bytes that a run may add: a control plane of our own is in the state folder, an engine's is not."""
-    if host.provider != KWOK or host.record:
-        return int(survey.options.get("space", 64)) * _MIB
-    return int(survey.options.get("cluster_space", 384)) * _MIB
+def _state_need(hosts: list[Host], options: Mapping[str, t.Any]) -> int:
+    """Bytes that a run may add: the data of a cluster with simulated nodes is in the state folder, others' is not."""
+    new = sum(host.provider == KWOK and not host.record for host in hosts)
+    return (int(options.get("space", 64)) + new * int(options.get("cluster_space", 320))) * _MIB
 
 
 def _size(count: int) -> str:

@@ -56,7 +56,9 @@ def _of_controllers(survey: Survey) -> Iterator[Finding]:
             found = f"ports {numbers[0]} to {numbers[-1]} do not all exist"
             yield Finding(NAME, found, "fail", BASE, "Set it to a port between 1024 and 65000.", (host.name,))
             continue
-        other = next((users[number] for number in numbers if number in users), "")
+        # Where there may be only one hub, that there are more is the problem, and another check's.
+        several = not survey.options.get("hub_required", True)
+        other = next((users[number] for number in numbers if several and number in users), "")
         users |= dict.fromkeys(numbers, host.name)
         if other:
             found = f"ports {numbers[0]} to {numbers[-1]} are partly those of {other}"

@@ -51,7 +51,8 @@ def _cluster(host: Host, probe: t.Any) -> Iterator[Finding]:
         yield Finding(NAME, _text(error.message), "fail", "cluster_kubeconfig", error.remedy, who)
         return
     version = re.search(r"(\d+)\.(\d+)", api.version)
-    if version and (int(version[1]), int(version[2])) < OLDEST:
+    # A development build says 0.0.
+    if version and (0, 0) < (int(version[1]), int(version[2])) < OLDEST:
         remedy = f"Upgrade it to {'.'.join(map(str, OLDEST))} or later."
         yield Finding(NAME, f"the cluster runs Kubernetes {api.version}", "warn", "cluster_kubeconfig", remedy, who)
     if not api.admin:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey, concurrently
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_git import Target, ask
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_git import CREDENTIAL, Target, ask
 
 ROOT, REVISION = "gitops_root_repository", "gitops_root_revision"
 APPLICATIONS, SETS = "gitops_root_applications", "gitops_root_application_sets"
@@ -60,7 +60,8 @@ def _named(host: Host) -> Iterator[tuple[str, str, str, str]]:
         for url, revision in _sources(item):
             yield SETS, url, revision, SETS
     for item in _mappings(host.get(REPOSITORIES)):
-        if item.get("type") in (None, "git"):
+        # A credential in such an address is a problem of the settings.
+        if item.get("type") in (None, "git") and not CREDENTIAL.search(str(item.get("url"))):
             yield REPOSITORIES, str(item.get("url") or ""), "", REPOSITORIES
 
 

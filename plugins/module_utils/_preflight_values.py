@@ -35,6 +35,9 @@ SHARED_FACTS = frozenset(
 """Facts that role dev_cluster sets; none is a misspelt variable."""
 
 _SECRET_NAME = re.compile(r"pass(word|phrase)|secret|token|private_?key", re.IGNORECASE)
+_PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
+# Shorter ones are words of every sentence, and would be blotted out in it.
+_SHORTEST_SECRET = 6
 _SIMILAR = 0.88
 
 Option = dict[str, t.Any]
@@ -117,15 +120,34 @@ def similar(name: str, known: frozenset[str]) -> str:
 
 
 def secrets(variables: Mapping[str, t.Any], options: Options) -> Iterator[str]:
-    """Every text that must not be shown: below an option that is no_log, or that is named like one."""
+    """Every text that must not be shown: of an option that is no_log, or that no spec says anything about.
+
+    Without a spec the name decides; a key that a spec does not have may be the misspelt name of a secret.
+    """
     for name, value in variables.items():
-        option = options.get(name, {})
-        if option.get("no_log", bool(_SECRET_NAME.search(str(name))) and not option.get("options")):
+        yield from _in_addresses(value)
+        if name in options:
+            option = options[name]
+            if option.get("no_log"):
+                yield from _texts(value)
+                continue
+            inner = option.get("options") or {}
+        elif _SECRET_NAME.search(str(name)):
             yield from _texts(value)
+            continue
+        elif options:
+            yield from (text for text in _texts(value) if len(text) >= _SHORTEST_SECRET)
+            continue
         else:
-            for item in value if isinstance(value, list) else [value]:
-                if isinstance(item, dict):
-                    yield from secrets(item, option.get("options") or {})
+            inner = {}
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
+                yield from secrets(item, inner)
+
+
+def _in_addresses(value: t.Any) -> Iterator[str]:
+    for text in _texts(value):
+        yield from _PASSWORD.findall(text)
 
 
 def _texts(value: t.Any) -> Iterator[str]:
@@ -171,7 +193,7 @@ class Validation:
         for variable in errors:
             values.pop(variable, None)
         for variable, raw in variables.items():
-            if raw is None:
+            if raw is None or variable not in self._specs.options:
                 continue
             value, wrong = self._check(variable, raw)
             if wrong:

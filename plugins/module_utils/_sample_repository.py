@@ -131,6 +131,10 @@ class Repository:
         """A file of the last commit."""
         return self._git.text("cat-file", "blob", f"{BRANCH}:{path}", strip=False)
 
+    def mentions(self, text: str) -> bool:
+        """Whether a file of the last commit has that in it."""
+        return bool(self._git.text("grep", "--fixed-strings", "--files-with-matches", "-e", text, BRANCH, check=False))
+
     def create(self, files: t.Mapping[str, bytes]) -> str:
         """Make it: aside first, so that it is there whole or not at all.
 

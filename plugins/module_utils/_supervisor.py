@@ -128,6 +128,7 @@ class Supervisor:
             command,
             env=environment,
             cwd="/",
+            umask=0o077,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -39,18 +39,23 @@ options:
     type: float
     default: 5
   space:
-    description: MiB that must be free for the state of a cluster that is there already, or that keeps its own state elsewhere.
+    description: MiB that must be free in each folder of state, whatever is in it.
     type: int
     default: 64
   cluster_space:
-    description: MiB that must be free for the state of a cluster with simulated nodes that is yet to be made.
+    description: MiB that must be free there besides, for each cluster with simulated nodes that is yet to be made.
     type: int
-    default: 384
+    default: 320
   hosts:
     description:
       - The clusters, by inventory name. The default is every host of the play with those of its variables that the roles have.
       - Values that the argument specs call C(no_log), and those whose names say that they are secret, are kept out of all output.
     type: dict
+  secrets:
+    description: Texts in O(hosts) that must not be shown. The default is what the argument specs and the variables' names tell.
+    type: list
+    elements: str
+    default: []
   hubs:
     description: Names of the hosts in group C(hub), in the play or not. The default is what the inventory says.
     type: list
@@ -129,8 +134,9 @@ SPEC: dict[str, t.Any] = {
         "skip": {"type": "list", "elements": "str", "default": []},
         "timeout": {"type": "float", "default": 5},
         "space": {"type": "int", "default": 64},
-        "cluster_space": {"type": "int", "default": 384},
+        "cluster_space": {"type": "int", "default": 320},
         "hosts": {"type": "dict"},
+        "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
         "hubs": {"type": "list", "elements": "str"},
         "folder": {"type": "path"},
     },

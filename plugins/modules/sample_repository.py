@@ -140,6 +140,11 @@ def run(task: Task) -> Result:
         "revision": revision,
         "kept": action == engine.KEEP,
     }
+    if action == engine.KEEP and not repository.mentions(url):
+        task.warn(
+            f"{repository.path} holds work of yours and is left as it is, but nothing in it names {url}, where it is "
+            "read now. Correct the addresses in its Applications."
+        )
     if params["bundle"]:
         there = revision or (state and state.revision)
         result["repository"]["bundle"] = base64.b64encode(repository.bundle()).decode() if there else ""

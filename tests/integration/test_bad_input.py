@@ -101,7 +101,12 @@ def test_bad_input(case: str, tmp_path: pathlib.Path, play: t.Callable[..., t.An
         before = contents(state, INVENTORIES)
         # The inventory that is about these ports sets them itself.
         base = () if "PREFLIGHT_TEST_PORT" in more else ("-e", f"local_controllers_port_base={free_ports()}")
-        run = play(ROOT / "bootstrap.yml", *base, inventory=str(INVENTORIES / case), environment=settings(state) | more)
+        run = play(
+            ROOT / "bootstrap.yml",
+            *base,
+            inventory=str(INVENTORIES / case / "hosts.yml"),
+            environment=settings(state) | more,
+        )
         after = contents(state, INVENTORIES)
 
     failed = [line for line in run.lines if line["status"] != "ok"]
@@ -130,7 +135,13 @@ def test_every_invalid_inventory_is_a_case() -> None:
 def test_check_mode_says_the_same(case: str, tmp_path: pathlib.Path, play: t.Callable[..., t.Any]) -> None:
     base = ("-e", f"local_controllers_port_base={free_ports()}")
     runs = [
-        play(ROOT / "bootstrap.yml", *base, *more, inventory=str(INVENTORIES / case), environment=settings(tmp_path))
+        play(
+            ROOT / "bootstrap.yml",
+            *base,
+            *more,
+            inventory=str(INVENTORIES / case / "hosts.yml"),
+            environment=settings(tmp_path),
+        )
         for more in ((), ("--check", "--diff"))
     ]
     assert runs[0].lines[-1]["result"]["msg"] == runs[1].lines[-1]["result"]["msg"]
@@ -160,3 +171,23 @@ def test_the_inventory_of_a_laptop_has_no_problem(tmp_path: pathlib.Path, play: 
     shown = run.output.replace("  [dev] ", "")
     assert result["table"] in shown
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("provider", ["kwok", "k8d"])
+def test_both_ways_of_running_say_the_same(
+    provider: str, tmp_path: pathlib.Path, run_module: t.Callable[..., t.Any]
+) -> None:
+    variables = {
+        "cluster_provider": provider,
+        "hubspoke_state_dir": str(tmp_path / "state"),
+        "local_controllers_port_base": free_ports(),
+        "dev_cluster_tools": {"token": "hunter2"},
+    }
+    hosts = {"cluster": {"groups": ["hub"], "variables": variables}}
+    arguments = {"roles": ["dev_cluster"], "hosts": hosts, "hubs": ["cluster"]}
+    here, there = (run_module("preflight", arguments, in_process=in_process) for in_process in (True, False))
+    assert here == there
+    assert here["changed"] is False
+    assert ("msg" in here) == (provider == "k8d")
+    assert "findings" in here or here["msg"].startswith("Preflight found 1 problem; nothing was changed.")
+    assert "hunter2" not in here.output + there.output

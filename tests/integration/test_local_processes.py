@@ -276,7 +276,7 @@ def test_a_process_that_keeps_ending_is_shown_with_its_last_lines(demo: Set) -> 
         demo.sleeper(),
     )
     assert result["failed"] is True
-    assert "broken: ended with status 3 (it ended 3 times)" in result["msg"]
+    assert "broken: ended (exit status 3), 3 times" in result["msg"]
     assert "because of this" in result["msg"]
     assert "hunter2" not in str(result)
     assert result["failed_processes"] == ["broken"]
@@ -363,9 +363,8 @@ def test_both_protocols_at_once_are_confined_too(demo: Set) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 def test_an_exposed_process_is_warned_about(demo: Set) -> None:
     result = demo.present(demo.web(host="0.0.0.0"))
-    assert result["warnings"] == [
-        f"Process web of demo listens on 0.0.0.0:{demo.port}, which other machines may reach."
-    ]
+    words = f"warning: Process web of demo listens on 0.0.0.0:{demo.port}, which other machines may reach."
+    assert result["said"] == [words]
 
 
 def test_a_run_that_was_killed_is_finished_by_the_next(demo: Set, tmp_path: pathlib.Path) -> None:

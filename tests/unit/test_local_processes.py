@@ -365,16 +365,17 @@ def waiting(states: t.Iterator[State], timeout: float = 5) -> None:
     _local_processes_health.wait(
         {"web": Health()},
         lambda: {"web": next(states)},
-        lambda name: f"last words of {name}",
-        timeout,
-        lambda line: None,
+        ending=lambda _name: "signal 9",
+        last_lines=lambda name: f"last words of {name}",
+        timeout=timeout,
+        say=lambda _line: None,
     )
 
 
 def test_a_process_that_keeps_ending_is_given_up_at_once() -> None:
     begun = time.monotonic()
-    states = [State("BACKOFF", None, 1, 3) if number % 2 else State("STARTING", number) for number in range(1, 20)]
-    with pytest.raises(HubspokeError, match=r"(?s)web: ended with status 3 \(it ended 3 times\).*last words of web"):
+    states = [State("BACKOFF", None, 1) if number % 2 else State("STARTING", number) for number in range(1, 20)]
+    with pytest.raises(HubspokeError, match=r"(?s)web: ended \(signal 9\), 3 times.*last words of web"):
         waiting(iter(states))
     assert time.monotonic() - begun < 2
 

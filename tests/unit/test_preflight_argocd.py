@@ -123,6 +123,7 @@ ROOT, APPS, SETS, REPOS = (
             [(SETS, A, "main")],
         ),
         ({ROOT: A, REPOS: [{"url": A.replace("git.e", "GIT.E")}, {"url": B}]}, [(ROOT, A, "HEAD"), (REPOS, B, "")]),
+        ({REPOS: [{"url": "https://me:hunter2@git.example.com/a.git"}]}, []),
         ({REPOS: [{"url": "https://charts.example.com", "type": "helm"}]}, []),
         ({APPS: "not a list", REPOS: ["not a mapping"]}, []),
     ],

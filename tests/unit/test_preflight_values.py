@@ -39,7 +39,7 @@ ARGOCD: values.Options = {
     "argocd_repositories": {
         "type": "list",
         "elements": "dict",
-        "options": {"url": {}, "password": {"no_log": True}, "ssh_private_key": {}, "tokens_kept": {"no_log": False}},
+        "options": {"url": {}, "password": {"no_log": True}, "tokens_kept": {}, "more": {"type": "dict"}},
     },
     "shared_dir": {"type": "path", "description": "A folder."},
 }
@@ -112,6 +112,11 @@ def test_a_default_counts_where_nothing_is_given_and_a_template_of_one_does_not(
     assert host.cluster == "dev"
 
 
+def test_a_variable_of_no_role_is_left_alone() -> None:
+    host, findings = checked({"my_own": 1})
+    assert (host.get("my_own"), findings) == (None, [])
+
+
 def test_what_cannot_be_evaluated_is_found_and_has_no_value() -> None:
     host, findings = checked({}, errors={"cluster_provider": "'nope' is undefined"})
     assert [(finding.variable, finding.found) for finding in findings] == [
@@ -141,9 +146,15 @@ def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
         ({"argocd_token": "t"}, ["t"]),
         ({"argocd_token": {"a": ["t", 1], "b": "u"}}, ["t", "u"]),
         (
-            {"argocd_repositories": [{"url": "u", "password": "p", "ssh_private_key": "k", "tokens_kept": "5"}]},
+            {
+                "argocd_repositories": [
+                    {"url": "u", "password": "p", "tokens_kept": "5", "more": {"ssh_private_key": "k"}}
+                ]
+            },
             ["p", "k"],
         ),
+        ({"argocd_repositories": [{"passwrd": "misspelt", "typ": "git"}]}, ["misspelt"]),
+        ({"argocd_version": "https://me:pass@x/a.git and http://x:80/@"}, ["pass"]),
         ({"argocd_repositories": "not a list"}, []),
         ({"argocd_version": "v1"}, []),
         ({"argocd_repositories": [{"password": ""}]}, []),
@@ -207,3 +218,18 @@ def test_specs_that_do_not_parse_are_refused(tmp_path: pathlib.Path, content: st
     (meta / "argument_specs.yml").write_text(content)
     with pytest.raises(HubspokeError, match=r"argument_specs\.yml does not parse"):
         values.load(str(tmp_path), ["one"])
+
+
+def secret_options(options: values.Options) -> t.Iterator[str]:
+    for name, option in options.items():
+        if values._SECRET_NAME.search(name) and option.get("type", "str") == "str" and "choices" not in option:
+            yield f"{name} {option.get('no_log')}"
+        yield from secret_options(option.get("options") or {})
+
+
+def test_specs_say_no_log_of_what_is_named_like_a_secret() -> None:
+    root = pathlib.Path(__file__).parents[2]
+    roles = [path.name for path in (root / "roles").iterdir()]
+    found = list(secret_options(values.load(str(root), roles).options))
+    assert "password True" in found
+    assert [name for name in found if name.endswith("None")] == []

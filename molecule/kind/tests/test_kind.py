@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import bootstrapped
+import kubernetes
 import testinfra
 
 HOST = testinfra.get_host("local://")
@@ -39,9 +40,9 @@ def test_the_workload_really_runs() -> None:
     """Its web server answers, asked through the API server: no simulated container could."""
     pods = [pod for pod in bootstrapped.objects("v1", "Pod", "hello") if pod["status"]["phase"] == "Running"]
     assert pods
-    path = f"/api/v1/namespaces/hello/pods/{pods[0]['metadata']['name']}:80/proxy/"
-    answer = bootstrapped.api().client.call_api(path, "GET", response_type="str", auth_settings=["BearerToken"])
-    assert "hello" in str(answer[0]).lower()
+    core = kubernetes.client.CoreV1Api(bootstrapped.api().client)
+    answer = core.connect_get_namespaced_pod_proxy(f"{pods[0]['metadata']['name']}:80", "hello")
+    assert "<title>hello</title>" in str(answer)
 
 
 def test_check_mode_changes_nothing() -> None:
