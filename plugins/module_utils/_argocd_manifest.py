@@ -36,6 +36,7 @@ def prepare(
 
     The file is parsed only if something in it may have to change, since that takes as long as a few tasks.
     """
+    path = str(pathlib.Path(path).expanduser())
     result: dict[str, t.Any] = {"version": "", "files": [path], "definitions": [], "replace": [], "refused": ""}
     if check_mode and not local and not pathlib.Path(path).exists():
         return {**result, "files": []}  # yet to be fetched
@@ -68,7 +69,7 @@ def _read(path: str, checksum: str | None) -> str:
     :raises HubspokeError: it is not there, or another file.
     """
     try:
-        data = pathlib.Path(path).expanduser().read_bytes()
+        data = pathlib.Path(path).read_bytes()
         if checksum is not None:
             _check(path, data, checksum)
         return data.decode()

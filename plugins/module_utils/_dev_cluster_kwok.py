@@ -176,7 +176,7 @@ class Kwok:
         for component in missing:
             program, _, options = COMPONENTS[component]
             for port in (record.extra["ports"][option] for option in options):
-                if not is_free(port):
+                if not _becomes_free(port):
                     raise HubspokeError(
                         f"Port {port}, which cluster {self.cluster} was made with for its {component}, is in use.",
                         f"End what listens there (`ss -ltnp sport = :{port}` names it), or delete the cluster.",
@@ -302,6 +302,16 @@ class Probe(Kube):
     def __init__(self, configuration: t.Any, headers: dict[str, t.Any] | None = None, connections: int = 4) -> None:
         super().__init__(configuration, headers, connections)
         self._pool.connection_pool_kw["retries"] = False
+
+
+def _becomes_free(port: int) -> bool:
+    """Whether a server could listen there, also if the last threads of the one before are still ending."""
+    deadline = time.monotonic() + 3
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def wait_until_ready(kube: Kube, timeout: float) -> None:

@@ -31,6 +31,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor import Supervisor
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import (
     configuration,
+    make_folder,
     tail,
     write,
 )
@@ -219,7 +220,7 @@ class LocalProcesses:
     def _write(self, wanted: t.Mapping[str, Document], steps: list[Step]) -> None:
         try:
             for folder in (self.places.directory, self.places.logs, self.places.run):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(folder)
             self.supervisor.write_launcher()
             for step in steps:
                 self._write_one(step, wanted.get(step.name))
@@ -237,14 +238,14 @@ class LocalProcesses:
             self.places.log(step.name).unlink(missing_ok=True)
             return
         folder = pathlib.Path(entry["directory"])
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         for name in (step.before or {}).get("files", {}):
             if name not in entry["files"]:
                 (folder / name).unlink(missing_ok=True)
         for name in entry["folders"]:
-            (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder / name)
         for name, content in entry["files"].items():
-            (folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder((folder / name).parent)
             write(folder / name, content)
         write(description, json.dumps({**entry, "files": sorted(entry["files"])}))
 
@@ -267,7 +268,7 @@ class LocalProcesses:
     def locked(self, timeout: float) -> t.Iterator[None]:
         """One run at a time."""
         try:
-            self.places.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.places.directory)
             descriptor = os.open(self.places.lock, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise HubspokeError(

@@ -202,7 +202,9 @@ class Validation:
                 values[variable] = value
             findings += [Finding(f.check, f.found, f.verdict, f.variable, f.remedy, (name,)) for f in wrong]
         findings += self._missing(name, {*variables, *errors})
-        return Host(name, tuple(facts.get("groups") or ()), values, frozenset(variables)), findings
+        return Host(
+            name, tuple(facts.get("groups") or ()), values, frozenset(set(variables) & set(self._specs.options))
+        ), findings
 
     def _missing(self, host: str, given: set[str]) -> Iterator[Finding]:
         for name, option in self._specs.options.items():

@@ -160,6 +160,13 @@ def _value(value: object) -> str:
     return text.replace("%", "%%")
 
 
+def make_folder(path: pathlib.Path) -> None:
+    """Make a folder and those above it that are missing, for our eyes only."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def write(path: pathlib.Path, text: str) -> None:
     """Write a file at once or not at all, for our eyes only.
 

@@ -17,7 +17,7 @@ description:
     at adopted clusters, git repositories and manifests.
   - Fails once, with every problem, the variable that causes it and the remedy. Changes nothing.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   roles:
     description:

@@ -312,8 +312,12 @@ def test_both_ways_of_running_say_the_same(
         ({"provider": "kwok", "servers": 3}, "cluster_servers"),
     ],
 )
-def test_bad_input(run_module: t.Callable[..., dict[str, t.Any]], arguments: dict[str, t.Any], message: str) -> None:
-    result = run_module("dev_cluster", {"name": "dev", "state_dir": "/dev/null/state", **arguments})
+def test_bad_input(
+    run_module: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path, arguments: dict[str, t.Any], message: str
+) -> None:
+    state = tmp_path / "state"
+    result = run_module("dev_cluster", {"name": "dev", "state_dir": str(state), **arguments})
+    assert not list(state.rglob("*"))
     assert message in result["msg"]
 
 

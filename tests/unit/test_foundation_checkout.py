@@ -58,7 +58,7 @@ def test_python_files_say_whose_they_are() -> None:
 
 
 def test_files_are_small_enough_to_read() -> None:
-    """About 300 lines; documentation of modules does not count, another reader reads it, and tables of tests run long."""
+    """About 300 lines; a module's documentation does not count, and tables of tests run long."""
     long = []
     for path in _files():
         if path.suffix == ".py":

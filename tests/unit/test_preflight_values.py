@@ -114,7 +114,7 @@ def test_a_default_counts_where_nothing_is_given_and_a_template_of_one_does_not(
 
 def test_a_variable_of_no_role_is_left_alone() -> None:
     host, findings = checked({"my_own": 1})
-    assert (host.get("my_own"), findings) == (None, [])
+    assert (host.get("my_own"), host.given, findings) == (None, frozenset(), [])
 
 
 def test_what_cannot_be_evaluated_is_found_and_has_no_value() -> None:
