@@ -66,5 +66,4 @@ class ActionModule(InProcessAction):
                 variables[variable] = templar.template(raw[variable])
             except AnsibleError as error:
                 errors[variable] = str(error)
-        groups = list(raw.get("group_names", []))
-        return {"groups": groups, "variables": variables, "errors": errors, "strange": strange}
+        return {"variables": variables, "errors": errors, "strange": strange}

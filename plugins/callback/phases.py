@@ -4,16 +4,6 @@
 
 from __future__ import annotations
 
-import time
-import typing as t
-
-from ansible.plugins.callback import CallbackBase
-
-if t.TYPE_CHECKING:
-    from ansible.executor.stats import AggregateStats
-    from ansible.playbook.play import Play
-    from ansible.playbook.task import Task
-
 DOCUMENTATION = r"""
 name: phases
 type: aggregate
@@ -23,10 +13,20 @@ description:
   - At the end of a run of several plays, prints how long each of them took, and all together.
   - Plays that had nothing to do, and runs of a single play, print nothing.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 requirements:
   - Set C(callbacks_enabled = hubspoke.bootstrap.phases) in the section C(defaults) of the configuration.
 """
+
+import time
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
+
+if t.TYPE_CHECKING:
+    from ansible.executor.stats import AggregateStats
+    from ansible.playbook.play import Play
+    from ansible.playbook.task import Task
 
 
 class CallbackModule(CallbackBase):

@@ -38,7 +38,8 @@ options:
   wait:
     description:
       - Wait until every one is what O(wait_for) says, and tell by the way what is waited for.
-      - An Application whose sync policy is not automated is not waited for while it is OutOfSync, but named in a warning.
+      - An Application whose own sync policy keeps it OutOfSync, since it is not automated or does not prune, is not waited
+        for, but named in a warning.
     type: bool
     default: false
   wait_for:

@@ -29,7 +29,7 @@ SYNCED, HEALTHY = "Synced", "Healthy"
 # States of a verdict
 READY = "ready"
 WAITING = "waiting"
-HELD = "held"  # it waits for somebody to start its sync by hand
+HELD = "held"  # its sync policy leaves what is to be done to people
 FAILED = "failed"  # only a change of its definition or repository, or another sync, can cure it
 ERROR = "error"  # the same, but Argo CD looks again by itself, or when it is asked to
 
@@ -120,6 +120,8 @@ def _status_verdict(app: Object, wait_for: t.Collection[str]) -> Verdict:
     if SYNCED in wait_for and sync != SYNCED:
         if sync == "OutOfSync" and not is_automated(app):
             return Verdict(HELD, "OutOfSync, and its sync policy leaves the sync to people")
+        if sync == "OutOfSync" and _only_pruning_left(app):
+            return Verdict(HELD, "OutOfSync by what is to be pruned, which its sync policy leaves to people")
         return Verdict(WAITING, f"{sync}, {health}")
     if HEALTHY in wait_for and health != HEALTHY:
         return Verdict(WAITING, f"{health}: {why}" if why else health)
@@ -228,6 +230,15 @@ def _attempted_another(app: Object) -> bool:
     field = "sources" if spec.get("sources") else "source"
     before, now = _without_empty(result.get(field)), _without_empty(spec.get(field))
     return bool(before and now and before != now)
+
+
+def _only_pruning_left(app: Object) -> bool:
+    """Whether only surplus resources keep it from being Synced: without prune, Argo CD does not even start a sync."""
+    if ((app.get("spec") or {}).get("syncPolicy") or {}).get("automated", {}).get("prune"):
+        return False
+    resources = (app.get("status") or {}).get("resources") or []
+    surplus = [resource for resource in resources if resource.get("status") != SYNCED]
+    return bool(surplus) and all(resource.get("requiresPruning") for resource in surplus)
 
 
 def _without_empty(value: t.Any) -> t.Any:

@@ -116,6 +116,6 @@ def describe(app: model.Object) -> dict[str, t.Any]:
 def held_warning(names: t.Sequence[str]) -> str:
     """For Applications that nobody has synced yet, and that Argo CD may not."""
     return (
-        f"OutOfSync by their own sync policy, which is not automated: {', '.join(names)}. "
-        "Start their sync with argocd_application_sync and force: true, or in Argo CD."
+        f"OutOfSync, and left so by their own sync policy: {', '.join(names)}. "
+        "Sync or prune them in Argo CD, or start a sync with argocd_application_sync and force: true."
     )

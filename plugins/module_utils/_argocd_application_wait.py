@@ -36,6 +36,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import 
 
 Verdicts = dict[Key, Verdict]
 
+_HELD_FOR_GOOD = 2.0
 _FIRST_NUDGE, _NEXT_NUDGE = 1.0, 8.0
 _SAY_EVERY, _SAY_AGAIN = 1.0, 30.0
 _LINES = 4
@@ -85,6 +86,7 @@ class Waiter:
         self._step_in = step_in
         self._nudge = nudge
         self._nudged: dict[Key, float] = {}
+        self._held: dict[Key, float] = {}
         self._clock = clock
         self._sleep = sleep
 
@@ -100,7 +102,7 @@ class Waiter:
             tree = self._read()
             now = self._clock()
             verdicts = judge(tree, self._patience.wait_for)
-            left = {item: found for item, found in verdicts.items() if found.state not in (READY, HELD)}
+            left = {item: found for item, found in verdicts.items() if not self._is_done(item, found, now)}
             self._narrator.tell(tree, verdicts, now - start)
             if not left:
                 return tree
@@ -115,6 +117,13 @@ class Waiter:
             self._look_again(tree, left, now)
             # Never more than a fifth of the time is spent on asking, however large the fleet is.
             self._sleep(max(pause(now - start), 4 * (now - asked)))
+
+    def _is_done(self, item: Key, found: Verdict, now: float) -> bool:
+        if found.state != HELD:
+            self._held.pop(item, None)
+            return found.state == READY
+        # Right after a sync that somebody started, the status still is that from before.
+        return now - self._held.setdefault(item, now) >= _HELD_FOR_GOOD
 
     def _look_again(self, tree: Tree, left: Verdicts, now: float) -> None:
         """Argo CD repeats a failed comparison after minutes; what was repaired since is seen at once this way."""

@@ -33,7 +33,7 @@ NO_MANIFEST = "none"
 TOOLS = (*(program for program, _, _ in COMPONENTS.values()), "kwokctl", "kubectl")
 
 # Below the ports that the system gives to connections, so that a stopped cluster finds its own free again.
-_PORTS = range(19000, 30000)
+_PORTS = range(25000, 30000)
 # Containers are simulated, so nothing would ever answer behind a webhook's Service, and every object that it
 # is asked about would be refused. All other admission is as ever.
 _WEBHOOKS = "MutatingAdmissionWebhook,ValidatingAdmissionWebhook"

@@ -181,7 +181,8 @@ def outcome(plan: Plan, wanted: Spec, actual: Actual, traits: Traits, version: s
 
 def current(actual: Actual) -> Spec:
     """What the cluster was made as, with its nodes as they are."""
-    assert actual.spec is not None
+    if actual.spec is None:
+        raise AssertionError("a cluster without a record has no specification")
     if not actual.servers:
         return actual.spec
     return replace(actual.spec, servers=actual.servers, agents=actual.agents)

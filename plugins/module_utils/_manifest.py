@@ -85,6 +85,13 @@ class ManifestSet:
         self._objects = [self._placed(item) for item in objects]
         self._new_namespaces: set[str] = set()
 
+    @property
+    def _server(self) -> Kube:
+        """The cluster, where it is not one that is yet to be made."""
+        if self._kube is None:
+            raise AssertionError("a cluster that is yet to be made was asked")
+        return self._kube
+
     # The verbs
 
     def apply(self) -> None:
@@ -164,21 +171,19 @@ class ManifestSet:
 
     def _resource(self, ref: Ref) -> Resource | None:
         """How the server addresses the kind, None where that is yet to come in check mode."""
-        assert self._kube is not None
-        found = self._kube.find(ref.api_version, ref.kind) or self._own_resource(ref)
+        found = self._server.find(ref.api_version, ref.kind) or self._own_resource(ref)
         if found or not self._options.check_mode:
-            return found or self._kube.resource(ref.api_version, ref.kind)
+            return found or self._server.resource(ref.api_version, ref.kind)
         self.assumed.add(f"kind {ref.kind} ({ref.api_version})")
         return None
 
     def _apply_one(self, item: Object) -> Outcome:
-        assert self._kube is not None
         ref = Ref.of(item)
         resource = self._resource(ref)
         if resource is None or ref.namespace in self._new_namespaces:
             return Outcome(ref, plan.CREATED, None, item)
         path = resource.path(ref.namespace, ref.name)
-        before = self._kube.get_path(path)
+        before = self._server.get_path(path)
         try:
             after = self._patch(path, item)
         except ApiError as error:
@@ -194,12 +199,11 @@ class ManifestSet:
 
     def _patch(self, path: str, item: Object) -> Object:
         """Server-side apply; tried again while the refusal is one that passes by itself."""
-        assert self._kube is not None
         options = self._options
         deadline = time.monotonic() + (0 if options.check_mode else _SETTLE)
         while True:
             try:
-                return self._kube.apply_path(
+                return self._server.apply_path(
                     path, item, options.field_manager, dry_run=options.check_mode, force=options.force_conflicts
                 )
             except ApiError as error:
@@ -230,27 +234,24 @@ class ManifestSet:
         self.outcomes.sort(key=lambda outcome: done.get(outcome.ref.identity, -1))
 
     def _remove_one(self, ref: Ref) -> Outcome | None:
-        assert self._kube is not None
-        resource = self._kube.find(ref.api_version, ref.kind)
+        resource = self._server.find(ref.api_version, ref.kind)
         path = resource.path(ref.namespace, ref.name) if resource else ""
-        live = self._kube.get_path(path) if resource else None
+        live = self._server.get_path(path) if resource else None
         if live is None:
             return None
         if ref.kind in self._options.keep or not plan.only_ours(live, self._options.field_manager):
             return Outcome(ref, plan.KEPT, live, live)
-        self._kube.delete_path(path, dry_run=self._options.check_mode)
+        self._server.delete_path(path, dry_run=self._options.check_mode)
         return Outcome(ref, plan.DELETED, {**live, "apiVersion": ref.api_version, "kind": ref.kind}, None)
 
     # The record
 
     def _record_path(self) -> str:
-        assert self._kube is not None
         name = f"manifest-set-{self._options.name}"
-        return self._kube.resource("v1", "ConfigMap").path(self._options.namespace, name)
+        return self._server.resource("v1", "ConfigMap").path(self._options.namespace, name)
 
     def _recorded(self) -> list[Ref]:
-        assert self._kube is not None
-        record = self._kube.get_path(self._record_path())
+        record = self._server.get_path(self._record_path())
         try:
             return plan.from_record(record["data"]["objects"]) if record else []
         except (KeyError, TypeError, ValueError) as error:
@@ -263,7 +264,6 @@ class ManifestSet:
     def _record(self, refs: list[Ref], recorded: list[Ref]) -> None:
         if self._options.check_mode or plan.to_record(refs) == plan.to_record(recorded):
             return
-        assert self._kube is not None
         metadata = {
             "name": f"manifest-set-{self._options.name}",
             "namespace": self._options.namespace,
@@ -276,7 +276,7 @@ class ManifestSet:
             "data": {"objects": plan.to_record(refs)},
         }
         try:
-            self._kube.apply(body, self._options.field_manager)
+            self._server.apply(body, self._options.field_manager)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -302,9 +302,8 @@ class ManifestSet:
         _wait.until_ready(self._live, checks, self._options.wait_timeout, self._options.progress)
 
     def _live(self, ref: Ref) -> Object | None:
-        assert self._kube is not None
-        resource = self._kube.find(ref.api_version, ref.kind) or self._own_resource(ref)
-        return self._kube.get_path(resource.path(ref.namespace, ref.name)) if resource else None
+        resource = self._server.find(ref.api_version, ref.kind) or self._own_resource(ref)
+        return self._server.get_path(resource.path(ref.namespace, ref.name)) if resource else None
 
     def _in_parallel(self, work: t.Callable[[t.Any], Outcome | None], items: t.Sequence[t.Any], done: str) -> None:
         """Do it for each, a bounded number at once; what failed is reported together, after the others are done."""

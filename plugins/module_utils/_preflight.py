@@ -67,7 +67,6 @@ class Host:
     """
 
     name: str
-    groups: tuple[str, ...] = ()
     values: Mapping[str, t.Any] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
     provider: str = ""

@@ -55,6 +55,9 @@ def libraries(survey: Survey) -> Iterator[Finding]:
         except HubspokeError as error:
             remedy = f"Install {distribution} into {sys.executable}, or set the Python that has it."
             yield Finding("libraries", f"{error}", "fail", "ansible_python_interpreter", remedy)
+    if survey.probe.collection_problem():
+        remedy = "Install it: `ansible-galaxy collection install kubernetes.core`."
+        yield Finding("libraries", survey.probe.collection_problem(), "fail", "ANSIBLE_COLLECTIONS_PATH", remedy)
     if found:
         yield Finding("libraries", ", ".join(found))
     try:

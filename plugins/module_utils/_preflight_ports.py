@@ -29,6 +29,7 @@ def ports(survey: Survey) -> Iterator[Finding]:
 
 
 def _of_clusters(survey: Survey) -> Iterator[Finding]:
+    users: dict[tuple[int, str], str] = {}
     for host in survey.hosts:
         # A cluster that is there and stays holds its ports itself.
         if host.provider not in ON_DOCKER or host.adopted or (host.record and not host.get("cluster_recreate")):
@@ -37,7 +38,11 @@ def _of_clusters(survey: Survey) -> Iterator[Finding]:
         if not wanted or not survey.probe.engine(host.get("dev_cluster_tools") or {}).is_local:
             continue
         for port in sorted(wanted, key=str):
-            if survey.probe.port_taken(port.host_port, port.address, port.protocol):
+            other = users.setdefault((port.host_port, port.protocol), host.name)
+            if other != host.name:
+                found = f"port {port.host_port} is given to {other} too"
+                yield Finding(NAME, found, "fail", "cluster_ports", "Give each a host_port of its own.", (host.name,))
+            elif survey.probe.port_taken(port.host_port, port.address, port.protocol):
                 found = f"port {port.host_port} of {port.address} is in use{_by(survey, port.host_port)}"
                 remedy = "Stop what listens there, or give another host_port."
                 yield Finding(NAME, found, "fail", "cluster_ports", remedy, (host.name,))

@@ -18,7 +18,7 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _process_table
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _kube, _process_table
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Docker
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import Folder as StateFolder
@@ -136,6 +136,11 @@ class Probe:
             return importlib.metadata.version(distribution)
         except ImportError as error:
             raise HubspokeError(" ".join(str(error).split())) from error
+
+    def collection_problem(self) -> str:
+        """Why the collection that knows the ways to a cluster cannot be used, "" where it can."""
+        text = str(_kube.IMPORT_ERROR or "")
+        return text if "ansible_collections" in text else ""
 
     def port_taken(self, port: int, address: str = "127.0.0.1", protocol: str = "tcp") -> bool:
         """Whether something listens on a port of this machine."""

@@ -98,6 +98,10 @@ def providers(survey: Survey) -> Iterator[Finding]:
             found = f"{program(host, name)} is not there"
             remedy = f"Install {name} on PATH, or give its path in dev_cluster_tools, or set it to kwok or auto."
             yield Finding("provider", found, "fail", "cluster_provider", remedy, who)
+        elif name == "eks" and "eks_cluster" not in survey.options.get("roles", ()):
+            remedy = "Set it to existing, and cluster_kubeconfig to how the cluster is reached."
+            found = "no role of this playbook makes EKS clusters"
+            yield Finding("provider", found, "fail", "cluster_provider", remedy, who)
         elif name:
             yield Finding("provider", f"{name} ({host.reason})" if host.reason else name, hosts=who)
 

@@ -9,8 +9,6 @@ import re
 import typing as t
 from collections.abc import Iterator
 
-import yaml
-
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import (
     Finding,
@@ -19,11 +17,10 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight impo
     concurrently,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import state_folder
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._yaml import LOADER, yaml
 
 NAME = "reachability"
 OLDEST = (1, 28)
-
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def clusters(survey: Survey) -> Iterator[Finding]:
@@ -67,7 +64,7 @@ def kubeconfig(host: Host, probe: t.Any) -> Iterator[Finding]:
     path, context = os.path.expanduser(host.text("cluster_kubeconfig")), host.text("cluster_context")
     who, variable = (host.name,), "cluster_kubeconfig"
     try:
-        content = yaml.load(probe.read(path), Loader=_LOADER)
+        content = yaml.load(probe.read(path), Loader=LOADER)
     except OSError as error:
         remedy = "Set it to the kubeconfig of the cluster, one that can be read."
         yield Finding(NAME, f"{path} cannot be read ({error.strerror})", "fail", variable, remedy, who)

@@ -18,12 +18,12 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import NoLogError
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._yaml import LOADER, yaml
 
 VALUES = "inventory values"
 NAMES = "variable names"
@@ -92,7 +92,7 @@ def merge(wanted: Mapping[str, Options], every: Mapping[str, Options]) -> Specs:
 def _options(path: str) -> Options:
     try:
         with open(path, encoding="utf-8") as stream:
-            entries = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["argument_specs"].values()
+            entries = yaml.load(stream, Loader=LOADER)["argument_specs"].values()
             return {name: option for entry in entries for name, option in (entry.get("options") or {}).items()}
     except FileNotFoundError:
         return {}
@@ -175,7 +175,7 @@ class Validation:
     def host(self, name: str, facts: Mapping[str, t.Any]) -> tuple[Host, list[Finding]]:
         """One host with its usable values, and what is wrong with the others.
 
-        :arg facts: `variables` (evaluated), `errors` (variable to message, where it could not be evaluated), `groups`.
+        :arg facts: `variables` (evaluated), `errors` (variable to message, where it could not be evaluated).
         """
         variables, errors = facts.get("variables") or {}, facts.get("errors") or {}
         values: dict[str, t.Any] = dict(self._defaults)
@@ -202,9 +202,7 @@ class Validation:
                 values[variable] = value
             findings += [Finding(f.check, f.found, f.verdict, f.variable, f.remedy, (name,)) for f in wrong]
         findings += self._missing(name, {*variables, *errors})
-        return Host(
-            name, tuple(facts.get("groups") or ()), values, frozenset(set(variables) & set(self._specs.options))
-        ), findings
+        return Host(name, values, frozenset(set(variables) & set(self._specs.options))), findings
 
     def _missing(self, host: str, given: set[str]) -> Iterator[Finding]:
         for name, option in self._specs.options.items():

@@ -14,7 +14,7 @@ description:
   - Can wait until all of them, and those that they manage, are Synced and Healthy. While it waits it tells which Application,
     sync wave and condition it waits for; when it gives up it names each one that is stuck, and what is wrong with it.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   findings:
     description:

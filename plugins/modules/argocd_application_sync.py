@@ -15,7 +15,7 @@ description:
   - Applications that are in order, that Argo CD is about to sync, or whose policy leaves the sync to people, are left alone.
   - RV(ignore:changed) is true only if a sync was started or ended. Asking Argo CD to compare again is no change.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   force:
     description: Sync what O(names) and O(label_selector) choose whatever their status and policy, unless a sync runs already.

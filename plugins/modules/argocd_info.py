@@ -13,7 +13,7 @@ description:
   - Reads from its workloads which version and variant of Argo CD runs, and who installed it; the release's manifests, the Helm
     chart and an Argo CD that manages itself are told apart.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   namespace:
     description: Namespace of Argo CD.

@@ -21,7 +21,7 @@ description:
     LoadBalancer and Ingresses get an address, and HorizontalPodAutoscalers have metrics. Admission webhooks are not called, as
     nothing could answer; set C(disable-admission-plugins) in O(api_server_args) to an empty text to have them called.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   name:
     description: Name of the cluster, at most 32 lower case letters, digits and hyphens.

@@ -13,7 +13,7 @@ description:
   - What M(hubspoke.bootstrap.dev_cluster) returns, without changing anything, and what it would need.
   - With a kubeconfig the same of a cluster that something else made.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   name:
     description: Name of the cluster.

@@ -18,7 +18,7 @@ description:
   - Output goes to C(logs/) in O(directory), rotated at 10 MB. Everything there is readable by its owner only.
   - A set whose supervisord was killed is recognized, what it left is ended, and the set is started again.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   name:
     description: Name of the set, for messages.

@@ -13,7 +13,7 @@ description:
   - Reads what M(hubspoke.bootstrap.local_processes) keeps running, asks each process once whether it works, and shows on which
     addresses it listens.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   name:
     description: Name of the set, for messages.

@@ -15,7 +15,7 @@ description:
   - What was applied is recorded on the cluster, so that objects that leave the set can be pruned, and the whole set removed.
   - Check mode predicts the run also where namespaces, kinds or the cluster itself are yet to be made.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   name:
     description:

@@ -48,7 +48,9 @@ options:
     default: 320
   hosts:
     description:
-      - The clusters, by inventory name. The default is every host of the play with those of its variables that the roles have.
+      - The clusters, by inventory name. Each has C(variables), and may have C(errors), messages about variables that cannot be
+        evaluated, and C(strange), names of further variables that look like one of the roles'.
+      - The default is every host of the play with what the inventory says of it.
       - Values that the argument specs call C(no_log), and those whose names say that they are secret, are kept out of all output.
     type: dict
   secrets:

@@ -14,7 +14,7 @@ description:
   - Once somebody else has committed to it, or edits it, it is theirs and left alone.
   - Neither needs nor reads the settings of the user's git.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   path:
     description: Folder of the repository.
@@ -37,7 +37,7 @@ options:
   url:
     description: Address under which the repository will be read. By default its folder as C(file://) address.
     type: str
-  message:
+  commit_message:
     description: Message of the commits.
     type: str
     default: Sample from hubspoke.bootstrap
@@ -103,7 +103,7 @@ SPEC: dict[str, t.Any] = {
         "source": {"type": "path"},
         "values": {"type": "dict", "default": {}},
         "url": {"type": "str"},
-        "message": {"type": "str", "default": "Sample from hubspoke.bootstrap"},
+        "commit_message": {"type": "str", "default": "Sample from hubspoke.bootstrap"},
         "bundle": {"type": "bool", "default": False},
         "force": {"type": "bool", "default": False},
     },
@@ -115,7 +115,7 @@ SPEC: dict[str, t.Any] = {
 def run(task: Task) -> Result:
     """Read, plan, act."""
     params = task.params
-    repository = engine.Repository(Path(params["path"]).absolute(), params["message"])
+    repository = engine.Repository(Path(params["path"]).absolute(), params["commit_message"])
     if params["state"] == "absent":
         return _remove(task, repository)
     url = params["url"] or repository.path.as_uri()

@@ -14,7 +14,7 @@ description:
     which is arguments, environment variables and mounted ConfigMaps, all references resolved against the live objects.
   - With it a controller runs outside of the cluster just as its pod would.
 author:
-  - hubspoke.bootstrap contributors
+  - hubspoke.bootstrap contributors (@hubspoke)
 options:
   namespace:
     description: Namespace of the workloads.

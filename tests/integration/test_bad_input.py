@@ -71,9 +71,9 @@ def repository(folder: pathlib.Path) -> Iterator[dict[str, str]]:
 NEEDS = {"": nothing, "port": port, "full_disk": full_disk, "repository": repository}
 
 
-def free_ports(count: int = 10) -> int:
+def free_ports(start: int = 31000, count: int = 10) -> int:
     """The first of some ports in a row on which nobody listens, whatever else runs on this machine."""
-    for base in range(31000, 32000, count):
+    for base in range(start, start + 1000, count):
         try:
             for number in range(base, base + count):
                 socket.create_server(("127.0.0.1", number)).close()
@@ -185,7 +185,7 @@ def test_both_ways_of_running_say_the_same(
         "local_controllers_port_base": free_ports(),
         "dev_cluster_tools": {"token": "hunter2"},
     }
-    hosts = {"cluster": {"groups": ["hub"], "variables": variables}}
+    hosts = {"cluster": {"variables": variables}}
     arguments = {"roles": ["dev_cluster"], "hosts": hosts, "hubs": ["cluster"]}
     here, there = (run_module("preflight", arguments, in_process=in_process) for in_process in (True, False))
     # Others write to the same disk meanwhile.
@@ -200,7 +200,7 @@ def test_both_ways_of_running_say_the_same(
 def test_ports_that_an_earlier_run_holds_are_no_problem(
     tmp_path: pathlib.Path, run_module: t.Callable[..., t.Any]
 ) -> None:
-    base, state = free_ports(), tmp_path / "state"
+    base, state = free_ports(32000), tmp_path / "state"
     processes = {"name": "cluster", "directory": str(state / "processes/cluster")}
     listen = f"import socket, time; server = socket.create_server(('127.0.0.1', {base + 3})); time.sleep(600)"
     run = {"name": "listener", "command": [sys.executable, "-c", listen], "health": {"tcp": f"127.0.0.1:{base + 3}"}}
@@ -213,7 +213,7 @@ def test_ports_that_an_earlier_run_holds_are_no_problem(
         }
         arguments = {
             "roles": ["dev_cluster", "local_controllers"],
-            "hosts": {"cluster": {"groups": ["hub"], "variables": variables}},
+            "hosts": {"cluster": {"variables": variables}},
             "hubs": ["cluster"],
         }
         return t.cast("dict[str, t.Any]", run_module("preflight", arguments))

@@ -89,6 +89,14 @@ RETRIES = {
 }
 LATER = {"status": {"sync": {"revision": "bbb"}}}
 MANUAL = {"spec": {"syncPolicy": {"automated": None}}}
+SURPLUS = {
+    "status": {
+        "resources": [
+            {"kind": "ConfigMap", "name": "old", "status": "OutOfSync", "requiresPruning": True},
+            {"kind": "ConfigMap", "name": "new", "status": "Synced"},
+        ]
+    }
+}
 UNKNOWN = {"status": {"sync": {"status": "Unknown"}}}
 
 
@@ -144,6 +152,9 @@ def annotated(name: str) -> dict[str, t.Any]:
         ([{"status": {"operationState": {"phase": "Failed"}}}], model.READY, "Synced, Healthy"),
         ([OUT_OF_SYNC, MANUAL], model.HELD, "OutOfSync, and its sync policy leaves the sync to people"),
         ([OUT_OF_SYNC, {"spec": {"syncPolicy": {"automated": {"enabled": False}}}}], model.HELD, None),
+        # Argo CD does not even start a sync for that.
+        ([OUT_OF_SYNC, SURPLUS, {"spec": {"syncPolicy": {"automated": {"prune": None}}}}], model.HELD, None),
+        ([OUT_OF_SYNC, SURPLUS], model.WAITING, None),
         ([USED_UP, MANUAL], model.FAILED, None),
         ([MANUAL], model.READY, "Synced, Healthy"),
         ([{"status": {"health": {"status": "Progressing"}}}], model.WAITING, "Progressing"),

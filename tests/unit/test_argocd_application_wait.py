@@ -217,6 +217,17 @@ def test_asking_never_takes_more_than_a_fifth_of_the_time() -> None:
     assert world.reads * world.cost <= 100 / 5 + 2 * world.cost
 
 
+def test_what_is_left_to_people_is_believed_only_after_a_while() -> None:
+    world = World(root=[(0, OUT_OF_SYNC), (1, READY)])
+    world.spec = {"source": world.spec["source"]}
+    world.waiter().wait()
+    assert world.now == pytest.approx(1, abs=0.3)
+    held = World(root=[(0, OUT_OF_SYNC)])
+    held.spec = {"source": held.spec["source"]}
+    held.waiter().wait()
+    assert held.now == pytest.approx(2, abs=0.3)
+
+
 def test_pauses_grow() -> None:
     pauses = [pause(elapsed) for elapsed in (0, 9, 11, 31, 121, 301, 10000)]
     assert pauses == sorted(pauses)

@@ -36,6 +36,7 @@ class Machine:
     docker: Engine = Engine("", "nobody listens")  # noqa: RUF009
     taken: t.Collection[int] = ()
     ours: t.Collection[int] = ()
+    collection_missing: str = ""
     libraries_missing: t.Collection[str] = ()
     git: Answer = Answer(0, "git version 2.39.5\n")  # noqa: RUF009
     folders: t.Mapping[str, Folder] = dataclasses.field(default_factory=dict)
@@ -67,6 +68,9 @@ class Machine:
         if module in self.libraries_missing:
             raise HubspokeError(f"No module named {module!r}")
         return "1.0"
+
+    def collection_problem(self) -> str:
+        return self.collection_missing
 
     def run(self, command: t.Sequence[str], environment: t.Mapping[str, str] | None = None) -> Answer:
         assert list(command) == ["git", "--version"]
@@ -239,6 +243,12 @@ def test_provider(given: Host, probe: Machine, expected: list[tuple[str, str]]) 
     assert short(providers.providers(survey(given, probe=probe))) == expected
 
 
+def test_eks_needs_its_role() -> None:
+    given = host(provider="eks")
+    assert short(providers.providers(survey(given, roles=["argocd"]))) == [("fail", "cluster_provider")]
+    assert short(providers.providers(survey(given, roles=["eks_cluster"]))) == [("ok", "")]
+
+
 @pytest.mark.parametrize(
     ("provider", "engine", "expected"),
     [
@@ -330,6 +340,12 @@ def test_ports_of_controllers(
     assert all(found in finding.found for finding in findings)
 
 
+def test_two_clusters_cannot_have_the_same_port() -> None:
+    hosts = [host(name, "kind", cluster_ports=PORTS[1:]) for name in ("dev", "b")]
+    findings = list(ports.ports(survey(*hosts, probe=Machine(docker=ENGINE))))
+    assert [(finding.verdict, finding.hosts) for finding in findings] == [("fail", ("b",)), ("ok", ())]
+
+
 def test_two_hubs_cannot_have_the_same_ports() -> None:
     hosts = [dataclasses.replace(hub(base), name=name) for name, base in (("dev", 24100), ("b", 24105), ("c", 24200))]
     findings = list(ports.ports(survey(*hosts, hubs=("dev", "b", "c"), hub_required=False)))
@@ -357,6 +373,11 @@ def test_python(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_libraries(missing: list[str], provider: str, expected: list[tuple[str, str]]) -> None:
     probe = Machine(libraries_missing=missing)
     assert short(machine.libraries(survey(host(provider=provider), probe=probe))) == expected
+
+
+def test_the_collection_that_knows_the_ways_to_a_cluster() -> None:
+    probe = Machine(collection_missing="No module named 'ansible_collections.kubernetes'")
+    assert short(machine.libraries(survey(probe=probe))) == [("fail", "ANSIBLE_COLLECTIONS_PATH"), ("ok", "")]
 
 
 @pytest.mark.parametrize(

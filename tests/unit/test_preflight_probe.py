@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_probe import Probe
 
@@ -75,6 +76,14 @@ def test_a_program_that_does_not_end_is_left_alone_after_a_while() -> None:
 
 def test_a_program_that_is_not_there() -> None:
     assert Probe().run(["hubspoke-no-such-program"]).error == "No such file or directory"
+
+
+def test_the_collection_that_is_needed_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Probe().collection_problem() == ""
+    monkeypatch.setattr(_kube, "IMPORT_ERROR", ImportError("No module named 'ansible_collections.kubernetes'"))
+    assert "ansible_collections.kubernetes" in Probe().collection_problem()
+    monkeypatch.setattr(_kube, "IMPORT_ERROR", ImportError("No module named 'kubernetes'"))
+    assert Probe().collection_problem() == ""  # which the check of libraries finds by itself
 
 
 def test_libraries() -> None:
