@@ -118,7 +118,8 @@ def _host(host: Found, kubectl: str, several: bool) -> list[str]:
         rows.append(("kubectl", kubectl))
     if host.has_argocd:
         rows.append(("Argo CD", f"{host.argocd.get('version', '')}, {_address(host)}"))
-        rows.append(("", f"user admin, password: {_password(host.namespace)}"))
+        if _has_server(host):
+            rows.append(("", f"user admin, password: {_password(host.namespace)}"))
     rows += [
         ("Applications" if number == 0 else "", "  " * depth + f"{entry['name']}: {_state(entry)}")
         for number, (depth, entry) in enumerate(host.tree())
@@ -133,11 +134,15 @@ def _state(entry: t.Mapping[str, t.Any]) -> str:
 
 
 def _address(host: Found) -> str:
+    if not _has_server(host):
+        return "without a server of its own"
     if host.cluster.get("simulated"):
         return host.url or "its server does not run"
-    if not any(workload.get("name") == "argocd-server" for workload in host.argocd.get("workloads") or []):
-        return "without a server of its own"
     return f"https://localhost:8080 after: kubectl -n {host.namespace} port-forward service/argocd-server 8080:443"
+
+
+def _has_server(host: Found) -> bool:
+    return any(workload.get("name") == "argocd-server" for workload in host.argocd.get("workloads") or [])
 
 
 def _password(namespace: str) -> str:

@@ -26,6 +26,10 @@ options:
     description:
       - What M(hubspoke.bootstrap.sample_repository) returns as C(repository), which the root reads where it names none.
     type: dict
+  default_project:
+    description: Whether the AppProject C(default) has to be made; otherwise Argo CD's own server has made it.
+    type: bool
+    default: false
   namespace:
     description: Namespace of Argo CD.
     type: str
@@ -73,6 +77,7 @@ SYNC_POLICY = {"automated": {"prune": True, "selfHeal": True}}
 Object = dict[str, t.Any]
 
 _METADATA = ("name", "namespace", "labels", "annotations", "finalizers")
+_TOOLS = ("directory", "helm", "kustomize")
 _SOURCE = {"repository": "repoURL", "revision": "targetRevision", "path": "path", "chart": "chart"}
 
 
@@ -80,6 +85,7 @@ def gitops_definitions(
     root: Object | None,
     *,
     sample: Object | None = None,
+    default_project: bool = False,
     namespace: str = "argocd",
     projects: t.Sequence[Object] = (),
     applications: t.Sequence[Object] = (),
@@ -89,10 +95,14 @@ def gitops_definitions(
     root = _with_defaults(root or {}, sample)
     written = [application(root, root, namespace)] if root.get("repository") else []
     written += [application(item, {**root, "path": ".", "source": None}, namespace) for item in applications]
+    if default_project and "default" not in [
+        item.get("name") or item.get("metadata", {}).get("name") for item in projects
+    ]:
+        projects = [{"name": "default"}, *projects]
     sets = [application_set(item, namespace) for item in application_sets]
     return {
         "projects": [project(item, namespace) for item in projects],
-        "applications": _distinct(written),
+        "applications": [as_argocd_writes(item) for item in _distinct(written)],
         "application_sets": _distinct(sets),
         "names": [item["metadata"]["name"] for item in written],
         "set_names": [item["metadata"]["name"] for item in sets],
@@ -146,6 +156,31 @@ def application(item: Object, defaults: Object, namespace: str) -> Object:
         "syncPolicy": copy.deepcopy(values.get("sync_policy") or SYNC_POLICY),
     }
     return {"apiVersion": API_VERSION, "kind": "Application", "metadata": _metadata(item, namespace), "spec": spec}
+
+
+def as_argocd_writes(item: Object) -> Object:
+    """Without fields that mean nothing: Argo CD drops them when it starts a sync, and each run would add them again."""
+    spec = dict(item["spec"])
+    policy = _without_zeros(spec.get("syncPolicy") or {})
+    if "retry" in policy:
+        # An empty one still says something: not to retry.
+        policy["retry"] = _without_zeros(policy["retry"])
+    if policy:
+        spec["syncPolicy"] = policy
+    if spec.get("source"):
+        spec["source"] = _source(spec["source"])
+    if spec.get("sources"):
+        spec["sources"] = [_source(source) for source in spec["sources"]]
+    return {**item, "spec": spec}
+
+
+def _source(source: Object) -> Object:
+    kept = _without_zeros(source)
+    return {**kept, **{tool: _without_zeros(kept[tool]) for tool in _TOOLS if isinstance(kept.get(tool), dict)}}
+
+
+def _without_zeros(item: Object) -> Object:
+    return {name: value for name, value in item.items() if isinstance(value, dict) or value}
 
 
 def application_set(item: Object, namespace: str) -> Object:

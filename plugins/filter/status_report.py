@@ -49,7 +49,7 @@ def status_report(hosts: t.Iterable[t.Mapping[str, t.Any]]) -> str:
     lines = ["CLUSTERS", *_clusters(found)]
     several = len(found) > 1
     for host in found:
-        if not host.running:
+        if not host.running and not host.processes:
             continue
         where = f" on {host.name}" if several else ""
         if host.has_argocd or host.processes or not several:
@@ -85,7 +85,9 @@ def _clusters(found: list[Found]) -> list[str]:
 
 def _argocd(host: Found) -> list[str]:
     argocd = host.argocd
-    if not host.has_argocd:
+    if not host.running:
+        lines = ["  its cluster does not run"]
+    elif not host.has_argocd:
         lines = [f"  {_MISSING}"]
     else:
         by = f", installed by {argocd['installed_by']}" if argocd.get("installed_by") else ""

@@ -41,6 +41,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
 _PATIENCE = 10.0
+_SERVERS = ("etcd", "kube-apiserver")
 # How a component's last words begin: cobra's, klog's, etcd's.
 _FATAL = re.compile(r'Error:|F\d{4} |\{"level":"fatal"')
 
@@ -151,6 +152,7 @@ class Kwok:
         write_private(os.path.join(self._home, "kwokctl.yaml"), config_file(config))
         write_private(os.path.join(self._home, "stages.yaml"), simulation.STAGES)
         self._kwokctl("create", "cluster", "--kubeconfig", "")
+        self._revive(record)
 
     def start(self, record: Record) -> None:
         """Start what does not run; all of it, if it runs and does not answer."""
@@ -163,6 +165,14 @@ class Kwok:
             missing = set(self.components(record))
         self._mend(missing, record)
         self._kwokctl("start", "cluster")
+        self._revive(record)
+
+    def _revive(self, record: Record) -> None:
+        """Start again what gave up waiting for an API server that took its time, as it may on a busy machine."""
+        missing = set(self.components(record)) - self.alive()
+        if missing:
+            self._mend(missing, record)
+            self._kwokctl("start", "cluster")
 
     def _answers(self) -> bool:
         try:
@@ -202,7 +212,7 @@ class Kwok:
             {"KWOK_WORKDIR": self._home, "KUBECACHEDIR": os.path.join(self._home, "cache")},
             timeout=self._timeout,
             # kwokctl itself would wait for minutes for a server that has ended at once.
-            watch=self._check_started,
+            watch=self._check_servers,
             without=strange,
         )
 
@@ -233,15 +243,18 @@ class Kwok:
 
     def _check_alive(self, record: Record) -> None:
         """:raises HubspokeError: a component ended by itself."""
-        for component in set(self.components(record)) - self.alive():
-            self._ended_by_itself(component)
+        alive = self.alive()
+        for component in self.components(record):
+            if component not in alive:
+                self._ended_by_itself(component)
 
-    def _check_started(self) -> None:
-        """:raises HubspokeError: a component that was started ended by itself."""
-        with contextlib.suppress(FileNotFoundError):
-            # First the files, then the processes: what is only just being started is in neither.
-            started = {name.removesuffix(".pid") for name in os.listdir(os.path.join(self._work, "pids"))}
-            for component in started - self.alive():
+    def _check_servers(self) -> None:
+        """:raises HubspokeError: a server without which nothing can start ended by itself."""
+        # First the files, then the processes: what is only just being started is in neither.
+        started = [name for name in _SERVERS if os.path.exists(os.path.join(self._work, "pids", f"{name}.pid"))]
+        alive = self.alive()
+        for component in started:
+            if component not in alive:
                 self._ended_by_itself(component)
 
     def _ended_by_itself(self, component: str) -> t.NoReturn:

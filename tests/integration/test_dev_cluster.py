@@ -17,9 +17,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_state
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_kwok, _dev_cluster_state
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster import DevCluster, Outcome, Wanted
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools, processes
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import Spec
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
@@ -125,6 +126,11 @@ def test_the_whole_life(bench: Bench) -> None:
     assert bench.both("stopped").cluster["state"] == "stopped"
     assert processes(str(bench.state)) == {}
     assert not bench.both("stopped").changed
+    record = _dev_cluster_state.Folder(str(bench.state), "dev").read()
+    assert record
+    port = record.extra["ports"]["kubeSchedulerPort"]
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(HubspokeError, match=f"Port {port}.*is in use"):
+        bench.cluster(agents=1).present()
     again = bench.both("present", agents=1)
     assert (again.changed, again.cluster["address"]) == (True, cluster["address"])
     assert bench.kube().get("v1", "Namespace", "kept")
@@ -141,7 +147,7 @@ def test_the_whole_life(bench: Bench) -> None:
     assert not bench.both("absent").changed
 
 
-def test_after_the_machine_restarted(bench: Bench) -> None:
+def test_after_the_machine_restarted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything has ended, and its process ids are somebody else's by now; then single parts of it go."""
     bench.cluster().present()
     for pid in processes(str(bench.state)):
@@ -170,6 +176,7 @@ def test_after_the_machine_restarted(bench: Bench) -> None:
 
             os.kill(_pid(bench, "kube-apiserver"), signal.SIGSTOP)
             assert bench.cluster().info()["state"] == "unreachable"
+            monkeypatch.setattr(_dev_cluster_kwok, "_PATIENCE", 1.0)
             assert bench.cluster().present().cluster["state"] == "running"
             bench.cluster().absent()
             assert innocent.poll() is None
@@ -182,7 +189,6 @@ def test_after_the_machine_restarted(bench: Bench) -> None:
     ("seen", "orphan"),
     [
         (("cluster.json",), False),
-        (("kwok", "clusters", "dev", "kwok.yaml"), False),
         (("kwok", "clusters", "dev", "kwok.yaml"), True),
         (("kwok", "clusters", "dev", "pids", "kube-scheduler.pid"), True),
         (("kubeconfig",), False),
@@ -207,12 +213,9 @@ def test_killed_while_it_is_made(bench: Bench, seen: tuple[str, ...], orphan: bo
 
 
 def test_killed_while_it_is_deleted(bench: Bench) -> None:
-    bench.cluster().present()
     folder = _dev_cluster_state.Folder(str(bench.state), "dev")
-    record = folder.read()
-    assert record
-    record.phase = "deleting"
-    folder.write(record)
+    bench.path("kwok", "clusters").mkdir(parents=True)
+    folder.write(_dev_cluster_state.Record("deleting", Spec("kwok", agents=2), extra={"ports": {}}))
     assert bench.cluster().info()["state"] == "half-made"
     assert bench.both("absent").changed
     bench.leaves_nothing()
@@ -241,17 +244,6 @@ def test_two_runs_at_once_and_a_neighbour(bench: Bench) -> None:
     assert len(ports) == len(set(ports)) == 14
 
 
-def test_a_port_that_something_else_took_while_it_was_stopped(bench: Bench) -> None:
-    bench.cluster().present()
-    bench.cluster().stopped()
-    record = _dev_cluster_state.Folder(str(bench.state), "dev").read()
-    assert record
-    port = record.extra["ports"]["kubeSchedulerPort"]
-    with socket.create_server(("127.0.0.1", port)), pytest.raises(HubspokeError, match=f"Port {port}.*is in use"):
-        bench.cluster().present()
-    assert bench.cluster().present().cluster["state"] == "running"
-
-
 def test_a_program_that_does_not_start_is_named_with_what_it_said(bench: Bench) -> None:
     started = time.monotonic()
     with pytest.raises(
@@ -260,7 +252,21 @@ def test_a_program_that_does_not_start_is_named_with_what_it_said(bench: Bench) 
         bench.cluster(api_server_args={"no-such-argument": "1"}).present()
     assert time.monotonic() - started < 30
     assert bench.cluster().info()["state"] == "half-made"
+
+    # One that only lost patience with a slow API server is started again.
+    path, marker = bench.state.parent / "metrics-server", bench.state.parent / "once"
+    path.write_text(
+        f"""#!/bin/bash
+[ "$1" = --version ] && exec {bench.tools["metrics-server"]} --version
+[ -e {marker} ] || {{ touch {marker}; echo "Error: connection refused"; exit 1; }}
+exec -a "$0" {bench.tools["metrics-server"]} "$@"
+"""
+    )
+    path.chmod(0o755)
+    bench.tools = {**bench.tools, "metrics-server": str(path)}
     assert bench.both("present").changed
+    assert marker.exists()
+    assert len(processes(str(bench.state))) == COMPONENTS
 
 
 @pytest.mark.parametrize("check", [False, True])

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _argocd_application as model
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _argocd_application_wait as waiting
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_application_sync import Step, Syncer, plan_one
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube, Resource
@@ -124,7 +125,8 @@ def test_force_is_for_what_was_named(run: Run) -> None:
     assert [name for name, _body in kube.patches] == ["root"]
 
 
-def test_what_people_sync_is_warned_about_and_not_waited_for(run: Run) -> None:
+def test_what_people_sync_is_warned_about_and_not_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_HELD_FOR_GOOD", 0)
     kube = FakeKube(application("prod", status="OutOfSync", automated=False))
     for module in (argocd_application_sync, argocd_application_info):
         result, warnings = run(module, kube, wait=True)

@@ -100,7 +100,7 @@ def test_applications_without_a_root_name_their_repository() -> None:
 
 
 def test_full_definitions_are_only_completed() -> None:
-    spec = {"project": "x", "sources": []}
+    spec = {"project": "x", "sources": [{"repoURL": URL, "ref": "values"}]}
     found = gitops_definitions({}, applications=[{"metadata": {"name": "shop", "finalizers": ["f"]}, "spec": spec}])
     assert found["applications"] == [
         {
@@ -110,6 +110,30 @@ def test_full_definitions_are_only_completed() -> None:
             "spec": spec,
         }
     ]
+
+
+def test_what_argo_cd_does_not_write_back_is_left_out() -> None:
+    spec = {
+        "project": "x",
+        "source": {
+            "repoURL": URL,
+            "path": "",
+            "directory": {"recurse": False, "jsonnet": {}},
+            "helm": {"skipCrds": False, "valuesObject": {"replicas": 0, "on": False}, "releaseName": "a"},
+        },
+        "syncPolicy": {"automated": {"prune": False}, "retry": {"limit": 0}, "syncOptions": []},
+    }
+    (written,) = gitops_definitions({}, applications=[{"name": "shop", "spec": spec}])["applications"]
+    assert written["spec"] == {
+        "project": "x",
+        "source": {
+            "repoURL": URL,
+            "directory": {"jsonnet": {}},
+            "helm": {"valuesObject": {"replicas": 0, "on": False}, "releaseName": "a"},
+        },
+        # The fields of `automated` are written back as they are.
+        "syncPolicy": {"automated": {"prune": False}, "retry": {}},
+    }
 
 
 def test_a_short_project_permits_what_it_does_not_restrict() -> None:
@@ -123,6 +147,19 @@ def test_a_short_project_permits_what_it_does_not_restrict() -> None:
         "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
         "description": "d",
     }
+
+
+@pytest.mark.parametrize(
+    ("projects", "names"),
+    [
+        ([], ["default"]),
+        ([{"name": "a"}], ["default", "a"]),
+        ([{"metadata": {"name": "default"}, "spec": {}}], ["default"]),
+    ],
+)
+def test_the_default_project_where_no_server_makes_it(projects: list[dict[str, t.Any]], names: list[str]) -> None:
+    found = gitops_definitions({}, default_project=True, projects=projects)
+    assert [item["metadata"]["name"] for item in found["projects"]] == names
 
 
 def test_a_short_application_set_is_strict_about_its_template() -> None:

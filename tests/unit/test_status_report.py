@@ -114,6 +114,14 @@ def test_what_is_missing_is_shown_as_that(found: dict[str, t.Any], expected: str
     assert unexpected not in text
 
 
+def test_processes_beside_a_stopped_cluster_are_shown() -> None:
+    stopped = {"cluster": {**CLUSTER, "state": "stopped", "running": False}}
+    text = status_report([host(cluster=stopped, processes=PROCESSES, argocd={"skipped": True})])
+    assert "its cluster does not run" in text
+    assert "argocd-repo-server" in text
+    assert "APPLICATIONS" not in text
+
+
 def test_several_clusters_share_a_table_and_hubs_have_their_own() -> None:
     spoke = {"host": "spoke", "cluster": {"cluster": {**CLUSTER, "name": "spoke"}}, "argocd": {"installed": False}}
     text = status_report([host(argocd=ARGOCD, applications=APPLICATIONS), spoke])
@@ -170,6 +178,12 @@ def test_summary_of_real_pods() -> None:
 def test_summary_of_a_server_that_does_not_answer() -> None:
     stopped = {"processes": [{"name": "argocd-server", "works": False, "listens": []}]}
     assert "its server does not run" in bootstrap_summary([host(argocd=ARGOCD, processes=stopped)])
+
+
+def test_summary_of_argo_cd_without_a_server() -> None:
+    text = bootstrap_summary([host(argocd={**ARGOCD, "variant": "core", "workloads": []})])
+    assert "without a server of its own" in text
+    assert "password" not in text
 
 
 def test_summary_of_a_check_on_nothing() -> None:
