@@ -72,7 +72,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_install import Wish, decide
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_decision import Wish, decide
 
 
 def argocd_decision(found: t.Mapping[str, t.Any], **wish: t.Any) -> dict[str, t.Any]:

@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which Argo CD a cluster has, who installed it, and what a run may do with it."""
+"""Which Argo CD a cluster has, and who installed it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,19 @@ import base64
 import binascii
 import re
 import typing as t
-from dataclasses import dataclass
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _ready
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _ready, _wait
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube, Object
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_plan import Ref
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress
 
 FIELD_MANAGER = "hubspoke.bootstrap-argocd"
 """Under this name the role applies the installation; who finds it on a workload knows whose it is."""
 
-STANDARD, CORE, HA = "standard", "core", "ha"
-INSTALL, KEEP, UPGRADE, DOWNGRADE, CHANGE, ADOPT, LEAVE = (
-    "install",
-    "keep",
-    "upgrade",
-    "downgrade",
-    "change",
-    "adopt",
-    "leave",
-)
+CHECKSUM = "hubspoke.bootstrap/settings-checksum"
+"""Annotation of a workload's pods: what of the settings it read when it started."""
 
+STANDARD, CORE, HA = "standard", "core", "ha"
 _KINDS = ("Deployment", "StatefulSet")
 _SELECTOR = "app.kubernetes.io/part-of=argocd"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+][0-9A-Za-z.+-]*)?")
@@ -93,6 +87,7 @@ def _workload(item: Object, field_manager: str) -> dict[str, t.Any]:
         "lacks": lacks,
         "selector": item["spec"].get("selector", {}).get("matchLabels", {}),
         "reads": _reads(pod),
+        "settings_checksum": (item["spec"]["template"].get("metadata", {}).get("annotations") or {}).get(CHECKSUM, ""),
     }
 
 
@@ -146,119 +141,28 @@ def _installer(workloads: list[Object], field_manager: str) -> str:
     return others[0] if others else ("another tool" if workloads else "")
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What the user wants.
-
-    :arg version: v1.2.3.
-    :arg install: Whether the installation is this collection's business at all.
-    :arg cluster_present: False in check mode while the cluster is yet to be made.
-    """
-
-    version: str
-    variant: str
-    namespace: str
-    install: bool = True
-    adopt: bool = False
-    allow_downgrade: bool = False
-    allow_skip: bool = False
-    cluster_present: bool = True
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What becomes of the installation.
-
-    :arg message: What will be done and why, for the user; empty where there is nothing to say.
-    :arg refused: Why nothing may be done, with the variable that allows it.
-    """
-
-    action: str
-    message: str = ""
-    refused: str = ""
-
-    @property
-    def apply(self) -> bool:
-        """Whether the manifests are applied."""
-        return not self.refused and self.action != LEAVE
-
-
-def decide(found: t.Mapping[str, t.Any], wish: Wish) -> Decision:
-    """What to do with what was found."""
-    if not found.get("installed"):
-        return _decide_new(found, wish)
-    name = f"Argo CD {found['version'] or 'of unknown version'} ({found['variant']}) in namespace {wish.namespace}"
-    if not wish.install:
-        return Decision(LEAVE, f"{name} is left as {found['installed_by']} installed it; only settings are applied.")
-    application = found.get("managed_by_application")
-    if application and not wish.adopt:
-        return Decision(LEAVE, f"{name} manages itself through Application {application}; only settings are applied.")
-    if not found["ours"] and not wish.adopt:
-        return Decision(
-            ADOPT,
-            refused=f"{name} was installed by {found['installed_by']}. Set argocd_adopt: true to take it over (what "
-            "differs from the manifests is changed; see it first with --check --diff), or argocd_install: false to "
-            "leave it and apply settings only.",
-        )
-    refused = _refused(found, wish)
-    action, message = _change(found, wish, name)
-    return Decision(action, message, refused)
-
-
-def _decide_new(found: t.Mapping[str, t.Any], wish: Wish) -> Decision:
-    elsewhere = found.get("elsewhere") or []
-    if elsewhere:
-        return Decision(
-            INSTALL,
-            refused=f"Argo CD is installed in namespace {', '.join(elsewhere)} already, and a second one in "
-            f"{wish.namespace} would take its cluster roles. Set argocd_namespace: {elsewhere[0]}.",
-        )
-    if not wish.install:
-        if not wish.cluster_present:
-            return Decision(LEAVE)
-        return Decision(
-            LEAVE,
-            refused=f"There is no Argo CD in namespace {wish.namespace}, and argocd_install is false. Correct "
-            "argocd_namespace, or set argocd_install: true.",
-        )
-    return Decision(INSTALL)
-
-
-def _refused(found: t.Mapping[str, t.Any], wish: Wish) -> str:
-    wanted = parse(wish.version)
-    known = [(text, number) for text in found["versions"] if (number := parse(text))]
-    if wanted is None or not known:
-        return ""
-    (oldest, low), (newest, high) = known[0], known[-1]
-    if high > wanted and not wish.allow_downgrade:
-        return (
-            f"Argo CD {newest} in namespace {wish.namespace} is newer than argocd_version {wish.version}. Raise "
-            "argocd_version, or set argocd_allow_downgrade: true."
-        )
-    if (low[0] != wanted[0] or wanted[1] > low[1] + 1) and wanted > low and not wish.allow_skip:
-        return (
-            f"From Argo CD {oldest} to argocd_version {wish.version} minor versions are skipped, whose upgrade notes "
-            "matter. Go one minor version at a time, or set argocd_allow_skip: true."
-        )
-    return ""
-
-
-def _change(found: t.Mapping[str, t.Any], wish: Wish, name: str) -> tuple[str, str]:
-    if not found["ours"]:
-        return ADOPT, f"{name}, installed by {found['installed_by']}, is taken over and becomes {wish.version}."
-    now, wanted = parse(found["version"]), parse(wish.version)
-    if now and wanted and now != wanted:
-        action = UPGRADE if now < wanted else DOWNGRADE
-        return action, f"{name} becomes {wish.version}."
-    if found["variant"] != wish.variant:
-        return CHANGE, f"{name} becomes {wish.variant}."
-    return KEEP, ""
-
-
 def read(kube: Kube, namespace: str, field_manager: str = FIELD_MANAGER) -> dict[str, t.Any]:
     """Look at a cluster."""
     workloads = [item for kind in _KINDS for item in kube.list("apps/v1", kind, None, _SELECTOR)]
-    return {**survey(workloads, namespace, field_manager), "repositories": _repositories(kube, namespace)}
+    return {
+        **survey(workloads, namespace, field_manager),
+        "nodes": sum(not node.get("spec", {}).get("unschedulable") for node in kube.list("v1", "Node")),
+        "repositories": _repositories(kube, namespace),
+    }
+
+
+def wait(kube: Kube, found: t.Mapping[str, t.Any], namespace: str, timeout: float, say: Progress) -> None:
+    """Wait until all workloads that were found are ready.
+
+    :arg timeout: Seconds.
+    :raises HubspokeError: names those that are not, and what they lack.
+    """
+
+    def live(ref: Ref) -> Object | None:
+        return kube.get(ref.api_version, ref.kind, ref.name, ref.namespace)
+
+    refs = [Ref("apps", entry["kind"], namespace, entry["name"]) for entry in found["workloads"]]
+    _wait.until_ready(live, dict.fromkeys(refs, _ready.missing), timeout, say)
 
 
 def _repositories(kube: Kube, namespace: str) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import typing as t
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_install import CHECKSUM
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_repositories import (
     CREDENTIALS,
     REPOSITORY,
@@ -23,7 +24,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_reposit
 Object = dict[str, t.Any]
 
 CONFIG, RBAC, PARAMS = "argocd-cm", "argocd-rbac-cm", "argocd-cmd-params-cm"
-CHECKSUM = "hubspoke.bootstrap/settings-checksum"
 
 HEALTH_KEY = "resource.customizations.health.argoproj.io_Application"
 HEALTH = """\
@@ -85,7 +85,8 @@ def definitions(
     for credentials in variables.get("repository_credentials") or []:
         objects.append(secret(credentials, CREDENTIALS, namespace, found.get("repositories") or []))
     objects += [_project(project, namespace) for project in variables.get("projects") or []]
-    objects += [_workload(workload, namespace, entries) for workload in found.get("workloads") or []]
+    for workload in found.get("workloads") or []:
+        objects += _workload(workload, namespace, entries)
     return objects
 
 
@@ -117,10 +118,10 @@ def _project(project: t.Mapping[str, t.Any], namespace: str) -> Object:
     }
 
 
-def _workload(workload: t.Mapping[str, t.Any], namespace: str, entries: dict[str, dict[str, str]]) -> Object:
+def _workload(workload: t.Mapping[str, t.Any], namespace: str, entries: dict[str, dict[str, str]]) -> list[Object]:
     """A workload with the checksum of what it reads only when it starts: a change starts it again.
 
-    One that reads nothing of ours is there too, without: then a setting that is withdrawn also starts it again.
+    Where the last such setting was withdrawn the workload is applied without, which starts it again too.
     """
     read = {
         f"{name}/{key}": entries[name][key]
@@ -133,10 +134,12 @@ def _workload(workload: t.Mapping[str, t.Any], namespace: str, entries: dict[str
         "kind": workload["kind"],
         "metadata": _metadata(workload["name"], namespace),
     }
+    if not read and not workload["settings_checksum"]:
+        return []
     if read:
         checksum = hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
         entry["spec"] = {"template": {"metadata": {"annotations": {CHECKSUM: checksum}}}}
-    return entry
+    return [entry]
 
 
 def install_objects(

@@ -216,11 +216,11 @@ def check_ports(docker: Docker, ports: Iterable[Port], held: Iterable[Port]) -> 
 
 
 def told(prefix: str, say: Callable[[str], None]) -> Callable[[str], None]:
-    """What a maker says while it works, as progress: its steps, without their ornaments."""
+    """What a maker says while it works, as progress: the beginning of each step, without its ornaments."""
 
     def tell(line: str) -> None:
         text = "".join(letter for letter in line if ord(letter) < 0x2000).strip(" .\r")
-        if line.lstrip().startswith(("✓", "•", "INFO")) and text:
+        if line.lstrip().startswith(("•", "INFO")) and text:
             say(f"{prefix}: {text}")
 
     return tell

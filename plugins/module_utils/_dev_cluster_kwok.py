@@ -233,13 +233,21 @@ class Kwok:
             list(pool.map(lambda post: _create(kube, post, deadline), posts))
             list(pool.map(lambda name: kube.delete_path(f"/api/v1/nodes/{name}"), gone))
         self._check_alive(record)
-        while lack := _lack(kube, agents, self.cluster):
+        while (ready := self._ready_nodes(kube)) < agents:
             if time.monotonic() > deadline:
                 raise HubspokeError(
-                    f"Cluster {self.cluster} is not ready after {self._timeout} s: {lack}.",
+                    f"Of the {agents} nodes of cluster {self.cluster}, {ready} are Ready after {self._timeout} s.",
                     f"Look at the logs in {self._work}/logs.",
                 )
             time.sleep(0.05)
+
+    def _ready_nodes(self, kube: Kube) -> int:
+        ready = 0
+        for node in kube.request("GET", "/api/v1/nodes")["items"]:
+            conditions = {item["type"]: item["status"] for item in node.get("status", {}).get("conditions", ())}
+            ours = simulation.node_index(self.cluster, node["metadata"]["name"]) is not None
+            ready += ours and conditions.get("Ready") == "True"
+        return ready
 
     def _check_alive(self, record: Record) -> None:
         """:raises HubspokeError: a component ended by itself."""
@@ -332,14 +340,15 @@ def wait_until_ready(kube: Kube, timeout: float) -> None:
 
     :raises HubspokeError: it does not become ready.
     """
-    deadline, pause = time.monotonic() + timeout, 0.02
+    start, pause = time.monotonic(), 0.02
     while True:
         try:
             kube.request("GET", "/readyz", timeout=5)
             return
         except ApiError as error:
-            # A wrong credential does not become right by waiting.
-            if time.monotonic() > deadline or error.status in (401, 403):
+            # A server that has just started may know neither users nor roles yet; later they are really wrong.
+            patience = min(timeout, 30) if error.status in (401, 403) else timeout
+            if time.monotonic() - start > patience:
                 raise
         time.sleep(pause)
         pause = min(pause * 1.5, 0.5)
@@ -357,17 +366,3 @@ def _create(kube: Kube, post: simulation.Post, deadline: float) -> None:
             if error.status not in (403, 404, 500, 503) or time.monotonic() > deadline:
                 raise
         time.sleep(0.05)
-
-
-def _lack(kube: Kube, agents: int, cluster: str) -> str:
-    """What a cluster still needs before pods can run, empty when nothing."""
-    ready = 0
-    for node in kube.request("GET", "/api/v1/nodes")["items"]:
-        conditions = {item["type"]: item["status"] for item in node.get("status", {}).get("conditions", ())}
-        ours = simulation.node_index(cluster, node["metadata"]["name"]) is not None
-        ready += ours and conditions.get("Ready") == "True"
-    if ready < agents:
-        return f"{ready} of {agents} nodes are Ready"
-    if kube.get_path("/api/v1/namespaces/default/serviceaccounts/default") is None:
-        return "namespace default has no service account yet"
-    return ""

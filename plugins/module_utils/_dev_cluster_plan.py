@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import Spec, Traits
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import K3D, Spec, Traits
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 
 # Steps of a plan, in the order in which they are taken.
@@ -95,7 +95,8 @@ def differences(wanted: Spec, actual: Actual) -> dict[str, str]:
         return {"provider": f"provider: {made.provider}, not {wanted.provider}"}
     found = {}
     version = bare(actual.version or made.version)
-    if wanted.version and version and wanted.version != version:
+    # Made as this version it will not become more so by being made anew, whatever its server calls itself.
+    if wanted.version and version and wanted.version not in (version, made.version):
         found["version"] = f"version: {version}, not {wanted.version}"
     for name in ("servers", "agents"):
         want, have = getattr(wanted, name), getattr(actual, name)
@@ -117,10 +118,11 @@ def plan_present(name: str, wanted: Spec, actual: Actual, traits: Traits, recrea
     """
     state = actual.state
     if state == "foreign":
+        delete = f"k3d cluster delete {name}" if wanted.provider == K3D else f"kind delete cluster --name {name}"
         raise HubspokeError(
             f"There is a {wanted.provider} cluster named {name} already, which something else made.",
-            f"Give another cluster_name; or delete it (`{wanted.provider} delete cluster --name {name}`, for k3d "
-            f"`k3d cluster delete {name}`); or use it as it is, with cluster_provider existing and cluster_kubeconfig.",
+            f"Give another cluster_name; or delete it (`{delete}`); or use it as it is, with cluster_provider existing "
+            "and cluster_kubeconfig.",
         )
     made = (CREATE, EXPORT)
     if state == "absent":

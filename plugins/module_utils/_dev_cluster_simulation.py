@@ -153,7 +153,12 @@ _METRICS_LABELS = {"k8s-app": "metrics-server"}
 Post = tuple[str, Object]
 """An object, after the path of its collection."""
 
-_STORAGE: list[Post] = [
+_ALWAYS: list[Post] = [
+    # The controller that makes it starts a second or two after all else, and no pod can be made before.
+    (
+        "/api/v1/namespaces/default/serviceaccounts",
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}},
+    ),
     (
         "/apis/storage.k8s.io/v1/storageclasses",
         {
@@ -187,7 +192,7 @@ def objects(metrics_port: int | None) -> list[Post]:
     :arg metrics_port: Where metrics-server listens, which reads the usage that kwok simulates; None without one.
     """
     if metrics_port is None:
-        return _STORAGE
+        return list(_ALWAYS)
     service: Object = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -221,7 +226,7 @@ def objects(metrics_port: int | None) -> list[Post]:
         "rules": [{"apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]}],
     }
     return [
-        *_STORAGE,
+        *_ALWAYS,
         (f"/api/v1/namespaces/{_NAMESPACE}/services", service),
         ("/apis/apiregistration.k8s.io/v1/apiservices", api_service),
         ("/apis/rbac.authorization.k8s.io/v1/clusterroles", role),

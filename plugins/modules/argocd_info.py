@@ -19,6 +19,14 @@ options:
     description: Namespace of Argo CD.
     type: str
     default: argocd
+  wait:
+    description: Wait until all its workloads are ready.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds to wait.
+    type: int
+    default: 600
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - hubspoke.bootstrap.attributes.info_module
@@ -32,6 +40,10 @@ EXAMPLES = r"""
 - name: Which Argo CD is there?
   hubspoke.bootstrap.argocd_info:
   register: argocd
+
+- name: Wait for it
+  hubspoke.bootstrap.argocd_info:
+    wait: true
 """
 
 RETURN = r"""
@@ -98,9 +110,16 @@ workloads:
     selector:
       description: Labels by which it finds its pods.
       type: dict
+    settings_checksum:
+      description: Checksum of the settings that it read when it started, empty where it reads none of this collection's.
+      type: str
     reads:
       description: Keys of ConfigMaps that it reads only when it starts, by ConfigMap.
       type: dict
+nodes:
+  description: How many nodes take pods.
+  returned: success
+  type: int
 repositories:
   description: Secrets of repositories and templates of credentials, without what is secret in them.
   returned: success
@@ -117,14 +136,24 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CO
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
 
 SPEC: dict[str, t.Any] = {
-    "argument_spec": {"namespace": {"type": "str", "default": "argocd"}, **CONNECTION_SPEC},
+    "argument_spec": {
+        "namespace": {"type": "str", "default": "argocd"},
+        "wait": {"type": "bool", "default": False},
+        "wait_timeout": {"type": "int", "default": 600},
+        **CONNECTION_SPEC,
+    },
     "supports_check_mode": True,
 }
 
 
 def run(task: Task) -> Result:
     """Wire arguments to the engine."""
-    return {"changed": False, **_argocd_install.read(Kube.from_params(task.params), task.params["namespace"])}
+    kube, namespace = Kube.from_params(task.params), task.params["namespace"]
+    found = _argocd_install.read(kube, namespace)
+    if task.params["wait"] and not all(workload["ready"] for workload in found["workloads"]):
+        _argocd_install.wait(kube, found, namespace, task.params["wait_timeout"], task.progress)
+        found = _argocd_install.read(kube, namespace)
+    return {"changed": False, **found}
 
 
 def main() -> None:

@@ -111,13 +111,14 @@ class Hub:
 
 
 @pytest.fixture(scope="module")
-def make_hub(tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Callable[[str], Hub]]:
+def make_hub(tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Callable[..., Hub]]:
     folder = tmp_path_factory.mktemp("argocd")
     state = STATE / str(os.getpid())
     made: list[Hub] = []
 
-    def make(name: str) -> Hub:
+    def make(name: str, agents: int = 1) -> Hub:
         arguments = {"name": f"{name}-{os.getpid()}", "provider": "kwok", "state_dir": str(state), "tools": tools}
+        arguments["agents"] = agents
         made.append(Hub(_module(folder / name, "dev_cluster", arguments)["cluster"], folder / name))
         return made[-1]
 
@@ -136,7 +137,7 @@ def make_hub(tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def hub(make_hub: t.Callable[[str], Hub]) -> Hub:
+def hub(make_hub: t.Callable[..., Hub]) -> Hub:
     return make_hub("hub")
 
 
@@ -438,7 +439,7 @@ def test_bad_input_ends_in_one_message_before_anything_is_changed(
     given = {name: known.get(value, value) if isinstance(value, str) else value for name, value in variables.items()}
     run = hub.run(roles=("argocd",), **given)
     assert run.code != 0
-    assert changes(run) == {}
+    assert {name_of(task) for task in changes(run)} <= {"Have the manifests of the pinned release"}, "a cache at most"
     failures = [line["result"]["msg"] for line in run.lines if line["status"] == "failed"]
     assert len(failures) == 1
     for word in words:
@@ -493,7 +494,7 @@ def test_teardown_leaves_nothing(hub: Hub, installed: dict[str, Run]) -> None:
 
 
 def test_one_that_another_tool_installed_is_reported_left_or_taken_over(
-    make_hub: t.Callable[[str], Hub], tools: dict[str, str]
+    make_hub: t.Callable[..., Hub], tools: dict[str, str]
 ) -> None:
     hub = make_hub("adopted")
     foreign = as_helm_does(pathlib.Path(tools["argocd-install"]).read_text())
@@ -525,7 +526,7 @@ def as_helm_does(text: str) -> list[dict[str, t.Any]]:
     """Workloads and ConfigMaps as the Helm chart labels and selects them, with the definitions they need."""
     result = []
     for item in yaml.load_all(text, Loader=yaml.CSafeLoader):
-        if item["kind"] not in ("Deployment", "StatefulSet", "ConfigMap", "CustomResourceDefinition"):
+        if item["kind"] not in ("Deployment", "StatefulSet", "ServiceAccount", "ConfigMap", "CustomResourceDefinition"):
             continue
         metadata = item["metadata"]
         metadata["labels"] = {**metadata.get("labels", {}), "app.kubernetes.io/managed-by": "Helm"}
@@ -541,8 +542,8 @@ def as_helm_does(text: str) -> list[dict[str, t.Any]]:
 
 
 @pytest.mark.parametrize("variant", ["core", "ha"])
-def test_other_variants(make_hub: t.Callable[[str], Hub], variant: str) -> None:
-    hub = make_hub(variant)
+def test_other_variants(make_hub: t.Callable[..., Hub], variant: str) -> None:
+    hub = make_hub(variant, agents=3)
     ok(hub.run(argocd_variant=variant))
     expected = COMPONENTS - {"argocd-server"} if variant == "core" else COMPONENTS
     report = hub.report()

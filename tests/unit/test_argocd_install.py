@@ -11,6 +11,7 @@ import typing as t
 import pytest
 import yaml
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _argocd_decision as decision
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _argocd_install as install
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_manifest import prepare
 
@@ -131,8 +132,8 @@ def found(*versions: str, **fields: t.Any) -> dict[str, t.Any]:
     }
 
 
-def wish(version: str = "v3.5.7", **fields: t.Any) -> install.Wish:
-    return install.Wish(**{"version": version, "variant": "standard", "namespace": "argocd", **fields})
+def wish(version: str = "v3.5.7", **fields: t.Any) -> decision.Wish:
+    return decision.Wish(**{"version": version, "variant": "standard", "namespace": "argocd", **fields})
 
 
 FOREIGN = {"ours": False, "installed_by": "Helm release cd"}
@@ -159,10 +160,10 @@ SELF = {"managed_by_application": "self"}
         pytest.param(found("v3.3.0"), wish(allow_skip=True), "upgrade", id="skip"),
     ],
 )
-def test_what_is_done(there: dict[str, t.Any], wanted: install.Wish, action: str) -> None:
-    decision = install.decide(there, wanted)
-    assert (decision.action, decision.refused) == (action, "")
-    assert decision.apply == (action != "leave")
+def test_what_is_done(there: dict[str, t.Any], wanted: decision.Wish, action: str) -> None:
+    made = decision.decide(there, wanted)
+    assert (made.action, made.refused) == (action, "")
+    assert made.apply == (action != "leave")
 
 
 @pytest.mark.parametrize(
@@ -180,11 +181,27 @@ def test_what_is_done(there: dict[str, t.Any], wanted: install.Wish, action: str
         pytest.param({"installed": False, "elsewhere": ["cd"]}, wish(), ["argocd_namespace: cd"], id="a second one"),
     ],
 )
-def test_what_is_refused(there: dict[str, t.Any], wanted: install.Wish, words: list[str]) -> None:
-    decision = install.decide(there, wanted)
-    assert not decision.apply
+def test_what_is_refused(there: dict[str, t.Any], wanted: decision.Wish, words: list[str]) -> None:
+    made = decision.decide(there, wanted)
+    assert not made.apply
     for word in words:
-        assert word in decision.refused
+        assert word in made.refused
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ({"installed": False, "nodes": 1}, True),
+        (found("v3.5.7", variant="ha", nodes=2), True),
+        ({"nodes": 3}, False),
+        ({}, False),
+    ],
+)
+def test_too_few_nodes_are_said_not_refused(there: dict[str, t.Any], said: bool) -> None:
+    made = decision.decide(there, wish(variant="ha"))
+    assert made.refused == ""
+    assert ("on 3 nodes" in made.message) == said
+    assert "on 3 nodes" not in decision.decide(there, wish()).message
 
 
 # The manifests

@@ -135,7 +135,7 @@ def test_kwok_without_metrics_server() -> None:
     config = _kwok(Spec("kwok"), **{"metrics-server": "no"})
     assert "enable" not in config["options"]
     assert _arguments(config, "metrics-server") == {}
-    assert simulation.objects(None) == simulation.objects(18000)[:2]
+    assert simulation.objects(None) == simulation.objects(18000)[:3]
 
 
 def test_ports_stay_the_same_and_are_nobody_elses() -> None:

@@ -81,6 +81,7 @@ PORT = Port(8080, 80)
     ("wanted", "text"),
     [
         (replace(KIND, version="v1.35.1"), "version: v1.36.3, not v1.35.1"),
+        (replace(KIND, version="v1.36.4"), "version: v1.36.3, not v1.36.4"),
         (replace(KIND, servers=3), "servers: 1, not 3"),
         (replace(KIND, agents=0), "agents: 2, not 0"),
         (replace(KIND, image="example.test/node:1"), "image: the default, not example.test/node:1"),
@@ -105,6 +106,7 @@ def test_a_difference_is_reported_and_made_good_only_if_allowed(wanted: Spec, te
     [
         pytest.param(replace(KIND, version=""), RUNNING, id="any version will do"),
         pytest.param(KIND, replace(RUNNING, version="v1.36.3+k3s1"), id="a build of the same version"),
+        pytest.param(KIND, replace(RUNNING, version="v0.0.0-master"), id="made as that version, under another name"),
         pytest.param(
             replace(KIND, ports=(PORT, Port(1, 1))),
             replace(RUNNING, spec=replace(KIND, ports=(Port(1, 1), PORT))),
