@@ -23,7 +23,7 @@ lint: setup ## Every check that needs no cluster
 	@$(RUN) lint
 
 check: setup ## One step of the tests: make check ONLY=ruff
-	@$(RUN) $(ONLY)
+	@$(RUN) $(or $(ONLY),--list)
 
 unit: setup ## Unit tests
 	@$(RUN) unit

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Removes what set-up and tests made in the checkout. `make clean` calls it.
 cd "$(dirname "$0")/.." || exit 1
-if [ -n "$(ls -A .state/clusters 2>/dev/null)" ]; then
-  echo "clean: .state holds clusters ($(ls .state/clusters | tr '\n' ' ')). Remove them first:" >&2
-  echo "       .venv/bin/ansible-playbook playbooks/teardown.yml -i inventories/dev" >&2
+clusters=$(find .state -type d -path '*/clusters/*' -prune 2>/dev/null)
+if [ -n "$clusters" ]; then
+  echo "clean: there are clusters still:" $clusters >&2
+  echo "clean: remove them first: ansible-playbook playbooks/teardown.yml -i inventories/dev" >&2
   exit 1
 fi
 echo "clean: removing .venv .cache .state and the caches of ruff, mypy and pytest"

@@ -57,7 +57,7 @@ _value:
   description:
     - C(version) of Argo CD in it, empty where nothing made it be read.
     - C(files) and C(definitions) are for M(hubspoke.bootstrap.manifest).
-    - C(replace) lists workloads (C(kind), C(name)) that have to be deleted first.
+    - C(replace) lists workloads that have to be deleted first.
     - C(refused) says why it must not be applied.
   type: dict
 """

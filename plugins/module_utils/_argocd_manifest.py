@@ -38,8 +38,6 @@ def prepare(
     """
     path = str(pathlib.Path(path).expanduser())
     result: dict[str, t.Any] = {"version": "", "files": [path], "definitions": [], "replace": [], "refused": ""}
-    if check_mode and not local and not pathlib.Path(path).exists():
-        return {**result, "files": []}  # yet to be fetched
     entries = {name: data for name, data in config_maps(settings or {}).items() if data}
     foreign = bool(found and found.get("installed") and not found.get("ours"))
     try:
@@ -49,13 +47,13 @@ def prepare(
             return result
         objects = load([path], [], [], [])
         result["version"] = next(filter(None, map(version_of, _images(objects))), "")
-        result["replace"] = not_changeable(objects, found or {}) if foreign else []
+        result["replace"] = not_changeable(objects, found or {}, namespace) if foreign else []
     except HubspokeError as error:
         return {**result, "refused": str(error)}
     except (KeyError, TypeError, AttributeError):
         return {**result, "refused": f"{path} is no manifest of Argo CD: a workload in it is incomplete. Correct it."}
     # In check mode those workloads are still there, and the server would refuse to change them.
-    without = {f"{entry['kind']}/{entry['name']}" for entry in result["replace"]} if check_mode else set()
+    without = {f"{entry['kind']}/{entry['metadata']['name']}" for entry in result["replace"]} if check_mode else set()
     if overlaps or without or namespace != _USUAL_NAMESPACE:
         result["files"] = []
         result["definitions"] = install_objects(objects, namespace, entries, without)

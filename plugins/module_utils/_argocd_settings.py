@@ -169,14 +169,18 @@ def install_objects(
     return result
 
 
-def not_changeable(objects: list[Object], found: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+def not_changeable(objects: list[Object], found: t.Mapping[str, t.Any], namespace: str) -> list[Object]:
     """Workloads that have to be made anew, since the labels by which they find their pods cannot be changed.
 
     That is so where another tool installed Argo CD. It keeps no data of its own, so nothing is lost.
     """
     there = {(entry["kind"], entry["name"]): entry["selector"] for entry in found.get("workloads") or []}
     return [
-        {"kind": item["kind"], "name": item["metadata"]["name"]}
+        {
+            "apiVersion": item["apiVersion"],
+            "kind": item["kind"],
+            "metadata": _metadata(item["metadata"]["name"], namespace),
+        }
         for item in objects
         if (item["kind"], item["metadata"]["name"]) in there
         and there[item["kind"], item["metadata"]["name"]] != item["spec"]["selector"].get("matchLabels", {})

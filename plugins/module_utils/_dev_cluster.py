@@ -6,26 +6,21 @@ from __future__ import annotations
 
 import os
 import typing as t
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_plan as planning
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_state as state
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Docker, Observation
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_k3d import K3d
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kind import Kind
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok import Kwok, Probe, wait_until_ready
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok_config import TOOLS
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_api import Probe, wait_until_ready
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Docker
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_plan import Actual, Plan
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_providers import PROVIDERS, Provider
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools, processes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import (
     K3D,
     KIND,
-    KWOK,
     Choice,
-    Port,
     Spec,
-    Traits,
     check_name,
     check_spec,
     choose,
@@ -37,38 +32,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Ku
 Say = Callable[[str], None]
 
 _LOCK_TIMEOUT = 1800.0
-
-
-class Provider(t.Protocol):
-    """What makes a cluster."""
-
-    name: t.ClassVar[str]
-    traits: t.ClassVar[Traits]
-    simulated: t.ClassVar[bool]
-    context: str
-
-    def observe(self, record: state.Record | None) -> Observation: ...
-    def recount(self, kube: Kube) -> Observation | None: ...
-    def check(self, spec: Spec, held: Iterable[Port]) -> None: ...
-    def version(self, spec: Spec) -> str: ...
-    def prepare(self, spec: Spec) -> None: ...
-    def reserve(self, record: state.Record) -> None: ...
-    def create(self, record: state.Record) -> None: ...
-    def start(self, record: state.Record) -> None: ...
-    def settle(self, kube: Kube, record: state.Record) -> None: ...
-    def stop(self) -> None: ...
-    def delete(self) -> None: ...
-    def kubeconfig(self) -> state.Config: ...
-    def hub_address(self, address: str) -> str: ...
-
-
-_PROVIDERS: dict[str, t.Callable[..., Provider]] = {K3D: K3d, KIND: Kind, KWOK: Kwok}
-NEEDS: dict[str, tuple[str, ...]] = {
-    K3D: ("k3d", "docker"),
-    KIND: ("kind", "docker"),
-    KWOK: TOOLS,
-}
-"""The programs that each provider is made with."""
 
 
 @dataclass(frozen=True)
@@ -123,18 +86,15 @@ class DevCluster:
     def present(self) -> Outcome:
         """Have it running."""
         self._folder.check_writable()
-        if self._check_mode:
-            return self._present()
-        with self._folder.locked(self._say, _LOCK_TIMEOUT):
-            return self._present()
+        return self._alone(self._present, True)
 
     def stopped(self) -> Outcome:
         """Have it not running, with all its data."""
-        return self._ended(self._stopped)
+        return self._alone(self._stopped, os.path.isdir(self._folder.path))
 
     def absent(self) -> Outcome:
         """Have nothing of it."""
-        return self._ended(self._absent)
+        return self._alone(self._absent, os.path.isdir(self._folder.path))
 
     def info(self) -> dict[str, t.Any]:
         """What is there; nothing is changed, not even where it is half-made."""
@@ -150,6 +110,18 @@ class DevCluster:
 
     # Steps
 
+    def _alone(self, verb: t.Callable[[], Outcome], lock: bool) -> Outcome:
+        try:
+            if self._check_mode or not lock:
+                return verb()
+            with self._folder.locked(self._say, _LOCK_TIMEOUT):
+                return verb()
+        except OSError as error:
+            raise HubspokeError(
+                f"Cluster {self._wanted.name}: {error.strerror or error} ({error.filename or self._folder.path}).",
+                "Put that right and run again; what is half-made is then finished or replaced.",
+            ) from error
+
     def _begin(self) -> tuple[state.Record | None, Choice, Provider]:
         record = self._folder.read()
         available = {name: self._tools.find(name) is not None for name in (K3D, KIND)}
@@ -159,7 +131,7 @@ class DevCluster:
         return record, choice, self._provider(recorded or choice.provider)
 
     def _provider(self, name: str) -> Provider:
-        return _PROVIDERS[name](self._wanted.name, self._folder, self._tools, self._say, self._wanted.timeout)
+        return PROVIDERS[name](self._wanted.name, self._folder, self._tools, self._say, self._wanted.timeout)
 
     def _spec(self, choice: Choice) -> tuple[Spec, Provider]:
         provider = self._provider(choice.provider)
@@ -187,8 +159,8 @@ class DevCluster:
                 actual = replace(actual, answering=True, version=kube.version(), **asdict(counted or seen))
             except HubspokeError:
                 pass  # that it does not answer is what there is to know
-        exported = state.exported(path, self._export) if self._export else not record.export
-        return replace(actual, kubeconfig=ours, exported=exported and record.export in ("", self._export))
+        exported = record.export == self._export and (not self._export or state.exported(path, self._export))
+        return replace(actual, kubeconfig=ours, exported=exported)
 
     @staticmethod
     def _kube(config: state.Config, provider: Provider) -> Kube:
@@ -216,13 +188,7 @@ class DevCluster:
                 "Set cluster_recreate to true to have it deleted and made anew."
             )
         if plan.steps and not self._check_mode:
-            try:
-                self._apply(plan, spec, record, holder, provider)
-            except OSError as error:
-                raise HubspokeError(
-                    f"Cluster {self._wanted.name}: {error.strerror or error} ({error.filename or self._folder.path}).",
-                    "Put that right and run again; what is half-made is then finished or replaced.",
-                ) from error
+            self._apply(plan, spec, record, holder, provider)
             actual = self._read(provider, self._folder.read())
         usable = not (self._check_mode and (plan.replaces or planning.START in plan.steps))
         cluster = self._describe(choice, provider, actual if usable else replace(actual, answering=False))
@@ -271,16 +237,11 @@ class DevCluster:
     def _put_export(self, record: state.Record, provider: Provider) -> None:
         if record.export and record.export != self._export:
             state.remove_export(record.export, provider.context)
-        if self._export:
-            state.export(self._folder.kubeconfig, self._export)
+        # First the record: what it does not name is not removed with the cluster.
         record.export = self._export
         self._folder.write(record)
-
-    def _ended(self, verb: t.Callable[[], Outcome]) -> Outcome:
-        if self._check_mode or not os.path.isdir(self._folder.path):
-            return verb()
-        with self._folder.locked(self._say, _LOCK_TIMEOUT):
-            return verb()
+        if self._export:
+            state.export(self._folder.kubeconfig, self._export)
 
     def _stopped(self) -> Outcome:
         record, choice, provider = self._begin()

@@ -19,11 +19,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_simulation as simulation
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_api import Probe, create, wait_until_ready
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Observation, config_file
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok_config import (
     COMPONENTS,
     OPTIONAL,
     TOOLS,
+    becomes_free,
     cached_manifest,
     choose_ports,
     configuration,
@@ -37,7 +39,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_st
     Record,
     write_private,
 )
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
 _PATIENCE = 10.0
@@ -186,7 +188,7 @@ class Kwok:
         for component in missing:
             program, _, options = COMPONENTS[component]
             for port in (record.extra["ports"][option] for option in options):
-                if not _becomes_free(port):
+                if not becomes_free(port):
                     raise HubspokeError(
                         f"Port {port}, which cluster {self.cluster} was made with for its {component}, is in use.",
                         f"End what listens there (`ss -ltnp sport = :{port}` names it), or delete the cluster.",
@@ -230,8 +232,11 @@ class Kwok:
         posts += [("/api/v1/nodes", simulation.node(self.cluster, i, version)) for i in sorted(wanted - present)]
         gone = [simulation.node_name(self.cluster, index) for index in present - wanted]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda post: _create(kube, post, deadline), posts))
+            list(pool.map(lambda post: create(kube, post[0], post[1], deadline), posts))
             list(pool.map(lambda name: kube.delete_path(f"/api/v1/nodes/{name}"), gone))
+        wait_until_ready(kube, self._timeout)
+        # The controllers give up on a server that takes more than ten seconds.
+        self._revive(record)
         self._check_alive(record)
         while (ready := self._ready_nodes(kube)) < agents:
             if time.monotonic() > deadline:
@@ -315,54 +320,3 @@ class Kwok:
     def hub_address(self, address: str) -> str:
         """The same: a hub whose pods are simulated runs as processes on this machine."""
         return address
-
-
-class Probe(Kube):
-    """A client that asks once, and not for long: whether it is answered at all is the question."""
-
-    def __init__(self, configuration: t.Any, headers: dict[str, t.Any] | None = None, connections: int = 4) -> None:
-        super().__init__(configuration, headers, connections)
-        self._pool.connection_pool_kw["retries"] = False
-
-
-def _becomes_free(port: int) -> bool:
-    """Whether a server could listen there, also if the last threads of the one before are still ending."""
-    deadline = time.monotonic() + 3
-    while not is_free(port):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def wait_until_ready(kube: Kube, timeout: float) -> None:
-    """Wait for an API server.
-
-    :raises HubspokeError: it does not become ready.
-    """
-    start, pause = time.monotonic(), 0.02
-    while True:
-        try:
-            kube.request("GET", "/readyz", timeout=5)
-            return
-        except ApiError as error:
-            # A server that has just started may know neither users nor roles yet; later they are really wrong.
-            patience = min(timeout, 30) if error.status in (401, 403) else timeout
-            if time.monotonic() - start > patience:
-                raise
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.5)
-
-
-def _create(kube: Kube, post: simulation.Post, deadline: float) -> None:
-    """Create an object that may be there; in the first moments its namespace may not be, or admission not be ready."""
-    while True:
-        try:
-            kube.request("POST", *post)
-            return
-        except ApiError as error:
-            if error.status == 409:
-                return
-            if error.status not in (403, 404, 500, 503) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.05)

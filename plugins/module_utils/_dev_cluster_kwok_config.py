@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import time
 import typing as t
 from collections.abc import Callable, Iterable
 
@@ -142,4 +143,14 @@ def is_free(port: int) -> bool:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
+    return True
+
+
+def becomes_free(port: int) -> bool:
+    """Whether a server could listen there, also if the last threads of the one before are still ending."""
+    deadline = time.monotonic() + 3
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
     return True

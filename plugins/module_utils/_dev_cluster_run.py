@@ -150,7 +150,9 @@ def processes(folder: str) -> dict[int, tuple[str, ...]]:
 def _belongs(command: tuple[str, ...], prefix: str) -> bool:
     if command[0].startswith(prefix):
         return True
-    return os.path.basename(command[0]) in _MAKERS and any(prefix in word for word in command[1:])
+    # Where it is a script, its interpreter comes first, with an option perhaps.
+    is_maker = any(os.path.basename(word) in _MAKERS for word in command[:3])
+    return is_maker and any(prefix in word for word in command[1:])
 
 
 def end(folder: str, names: Callable[[str], bool] = lambda name: True, patience: float = 0) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pathlib
@@ -251,7 +252,9 @@ def _redis(setting: Setting, password: str) -> dict[str, t.Any]:
 
 
 def kubeconfig(path: str, context: str, namespace: str) -> str:
-    """One context of a kubeconfig with another default namespace, and with absolute paths.
+    """One context of a kubeconfig with another default namespace, and with the contents of the files it names.
+
+    With the contents it differs when the cluster was made anew under the same address, and the processes start again.
 
     :arg context: Its name; the current one where it is empty.
     :raises HubspokeError: it cannot be read, or has no such context.
@@ -264,6 +267,8 @@ def kubeconfig(path: str, context: str, namespace: str) -> str:
         entry = _named(document["contexts"], wanted)["context"]
         cluster = _named(document["clusters"], entry["cluster"])
         user = _named(document["users"], entry["user"])
+        cluster["cluster"] = _self_contained(cluster["cluster"], source.parent)
+        user["user"] = _self_contained(user["user"], source.parent)
     except (OSError, KeyError, IndexError, TypeError, StopIteration) as error:
         raise HubspokeError(
             f"The kubeconfig {path} has no usable context {context or '(current)'}.", "Check cluster_kubeconfig."
@@ -273,8 +278,8 @@ def kubeconfig(path: str, context: str, namespace: str) -> str:
         "kind": "Config",
         "current-context": wanted,
         "contexts": [{"name": wanted, "context": {**entry, "namespace": namespace}}],
-        "clusters": [{**cluster, "cluster": _absolute(cluster["cluster"], source.parent)}],
-        "users": [{**user, "user": _absolute(user["user"], source.parent)}],
+        "clusters": [cluster],
+        "users": [user],
     }
     return json.dumps(result, indent=2, sort_keys=True) + "\n"
 
@@ -283,6 +288,12 @@ def _named(entries: t.Iterable[t.Mapping[str, t.Any]], name: str) -> dict[str, t
     return dict(next(entry for entry in entries if entry["name"] == name))
 
 
-def _absolute(entry: t.Mapping[str, t.Any], folder: pathlib.Path) -> dict[str, t.Any]:
-    files = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    return {key: str((folder / value).resolve()) if key in files and value else value for key, value in entry.items()}
+def _self_contained(entry: t.Mapping[str, t.Any], folder: pathlib.Path) -> dict[str, t.Any]:
+    result = dict(entry)
+    for key in ("certificate-authority", "client-certificate", "client-key"):
+        path = result.pop(key, None)
+        if path:
+            result[f"{key}-data"] = base64.b64encode((folder / path).read_bytes()).decode()
+    if result.get("tokenFile"):
+        result["tokenFile"] = str((folder / result["tokenFile"]).resolve())
+    return result

@@ -80,8 +80,9 @@ needs:
 
 import typing as t
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster import NEEDS, DevCluster, Wanted
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster import DevCluster, Wanted
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_existing import read_existing
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_providers import NEEDS
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
 

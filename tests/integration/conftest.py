@@ -79,7 +79,9 @@ def run_playbook(
 
     :arg inventory: A path or host list; by default one local host named `cluster`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    # Not where the playbook is, as users are not there either.
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir(parents=True, exist_ok=True)
     if isinstance(playbook, list):
         path = folder / "playbook.json"
         path.write_text(json.dumps(playbook))
@@ -93,7 +95,7 @@ def run_playbook(
     # -vvv, so that results hold their invocation.
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", str(playbook), "-i", inventory, *arguments],
-        cwd=folder,
+        cwd=elsewhere,
         env={
             **ansible_environment(folder),
             "RECORD_PATH": str(record),
@@ -193,6 +195,12 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Paths of the real binaries and release files, by name; made ready if they are not."""
     result: dict[str, str] = _module(tmp_path_factory.mktemp("tools"), "toolchain", {})["tools"]
     return result
+
+
+@pytest.fixture(scope="session")
+def kubectl(tools: dict[str, str]) -> str:
+    """Path of kubectl."""
+    return tools["kubectl"]
 
 
 @pytest.fixture(scope="session")

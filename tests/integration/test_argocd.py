@@ -83,9 +83,13 @@ class Hub:
         """The roles as a play has them; -vvv, so that everything is seen that can be."""
         return self.play([{"role": f"hubspoke.bootstrap.{role}"} for role in roles], *arguments, **variables)
 
-    def part(self, role: str, tasks_from: str, *arguments: str) -> Run:
+    def part(self, role: str, tasks_from: str, *arguments: str, **variables: t.Any) -> Run:
         task = {"ansible.builtin.include_role": {"name": f"hubspoke.bootstrap.{role}", "tasks_from": tasks_from}}
-        return self.play([], *arguments, tasks=[task])
+        return self.play([], *arguments, tasks=[task], **variables)
+
+    def settings(self, *arguments: str, **variables: t.Any) -> Run:
+        """Only the settings, which is quicker."""
+        return self.run(*arguments, roles=("argocd",), argocd_install=False, **variables)
 
     def play(self, roles: list[t.Any], *arguments: str, tasks: t.Any = (), **variables: t.Any) -> Run:
         defaults = {"kubeconfig": "{{ cluster_kubeconfig }}", "context": "{{ cluster_context }}"}
@@ -330,7 +334,11 @@ def test_a_setting_restarts_what_reads_it_and_leaves_others_entries(hub: Hub, in
     hub.kube.merge(path, {"data": {"controller.status.processors": "7"}})
     ok(hub.run())  # the entry of somebody else reaches the process that reads it
     before = hub.pids()
-    variables = {"argocd_params": {"reposerver.log.level": "debug"}, "argocd_rbac": {"policy.default": "role:readonly"}}
+    variables = {
+        "argocd_install": False,
+        "argocd_params": {"reposerver.log.level": "debug"},
+        "argocd_rbac": {"policy.default": "role:readonly"},
+    }
     predicted, done = ok(hub.run("--check", **variables)), ok(hub.run(**variables))
     for run in (predicted, done):
         processes = next(result for task, result in changes(run).items() if name_of(task) == "Apply the settings")
@@ -347,7 +355,7 @@ def test_a_setting_restarts_what_reads_it_and_leaves_others_entries(hub: Hub, in
     assert repo_server
     assert CHECKSUM in repo_server["spec"]["template"]["metadata"]["annotations"]
     assert changes(ok(hub.run(**variables))) == {}
-    ok(hub.run())
+    ok(hub.run(argocd_install=False))
     assert hub.data("ConfigMap", "argocd-cmd-params-cm") == {"controller.status.processors": "7"}
     assert hub.data("ConfigMap", "argocd-rbac-cm") == {}
     config = hub.data("ConfigMap", "argocd-cm")
@@ -377,7 +385,7 @@ def test_repositories_come_and_go_and_are_never_shown(hub: Hub, installed: dict[
         "argocd_repository_credentials": [{"url": "git@git.example.com:", "ssh_private_key": TOKEN}],
         "argocd_projects": [{"name": "team", "spec": {"sourceRepos": [url], "destinations": []}}],
     }
-    runs = [ok(hub.run(*flags, roles=("argocd",), **variables)) for flags in (["--check"], [], [])]
+    runs = [ok(hub.settings(*flags, **variables)) for flags in (["--check"], [], [])]
     assert changes(runs[0]).keys() == changes(runs[1]).keys() != set()
     assert changes(runs[2]) == {}
     secrets = {
@@ -388,9 +396,9 @@ def test_repositories_come_and_go_and_are_never_shown(hub: Hub, installed: dict[
     assert base64.b64decode(secrets["by-hand"]["data"]["password"]).decode() == TOKEN
     assert hub.kube.get("argoproj.io/v1alpha1", "AppProject", "team", "argocd")
     changed = {**variables, "argocd_repositories": [{"url": url, "token": f"{TOKEN}-new"}]}
-    runs.append(ok(hub.run(roles=("argocd",), **changed)))
+    runs.append(ok(hub.settings(**changed)))
     assert "<redacted, changed>" in runs[-1].output
-    runs.append(ok(hub.run(roles=("argocd",))))
+    runs.append(ok(hub.settings()))
     assert not hub.kube.list("v1", "Secret", "argocd", "argocd.argoproj.io/secret-type")
     assert hub.kube.get("argoproj.io/v1alpha1", "AppProject", "team", "argocd"), "projects stay"
     for run in runs:
@@ -400,8 +408,10 @@ def test_repositories_come_and_go_and_are_never_shown(hub: Hub, installed: dict[
 
 def test_the_initial_password_can_be_deleted(hub: Hub, installed: dict[str, Run]) -> None:
     assert "password" in hub.data("Secret", "argocd-initial-admin-secret")
-    runs = [ok(hub.run(*flags, argocd_initial_admin_secret="delete")) for flags in (["--check"], [], [])]
-    assert [bool(changes(run)) for run in runs] == [True, True, False]
+    wanted = {"argocd_initial_admin_secret": "delete"}
+    runs = [ok(hub.part("argocd", "initial_admin_secret", *flags, **wanted)) for flags in (["--check"], [])]
+    assert [bool(changes(run)) for run in runs] == [True, True]
+    assert changes(ok(hub.run(**wanted))) == {}, "once gone it stays away"
     assert hub.kube.get("v1", "Secret", "argocd-initial-admin-secret", "argocd") is None
 
 
@@ -439,7 +449,7 @@ def test_bad_input_ends_in_one_message_before_anything_is_changed(
     given = {name: known.get(value, value) if isinstance(value, str) else value for name, value in variables.items()}
     run = hub.run(roles=("argocd",), **given)
     assert run.code != 0
-    assert {name_of(task) for task in changes(run)} <= {"Have the manifests of the pinned release"}, "a cache at most"
+    assert changes(run) == {}
     failures = [line["result"]["msg"] for line in run.lines if line["status"] == "failed"]
     assert len(failures) == 1
     for word in words:
@@ -549,4 +559,3 @@ def test_other_variants(make_hub: t.Callable[..., Hub], variant: str) -> None:
     report = hub.report()
     assert set(report) == expected
     assert all(process["works"] for process in report.values())
-    assert changes(ok(hub.run(argocd_variant=variant))) == {}

@@ -226,7 +226,7 @@ def test_its_folder_was_removed_by_hand(bench: Bench) -> None:
     bench.cluster().present()
     folder = bench.path()
     folder.rename(bench.state / "moved")
-    assert len(processes(str(folder))) == COMPONENTS
+    assert processes(str(folder))
     assert bench.cluster().absent().changed
     assert processes(str(folder)) == {}
     shutil.rmtree(bench.state)

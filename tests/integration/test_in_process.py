@@ -186,7 +186,7 @@ def test_the_cases_do_what_they_are_named_for(runs: Run) -> None:
     assert runs.result("no_log", "here")["censored"]
     assert "complex" in runs.result("a value that is no JSON", "here")["msg"]
     loop = runs.result("loop", "here")["results"]
-    assert [item["items"] for item in loop] == [["first", "x"], ["first", "y"]]
+    assert [item["settings"] for item in loop] == [{"first": 1, "x": 2}, {"first": 1, "y": 2}]
 
 
 def test_secrets_are_nowhere(runs: Run) -> None:

@@ -278,17 +278,13 @@ def test_what_is_no_manifest_is_refused(tmp_path: pathlib.Path) -> None:
     assert "No such file" in prepare(str(tmp_path / "none"), local=True, checksum="x")["refused"]
 
 
-def test_in_check_mode_the_manifest_may_be_yet_to_be_fetched(tmp_path: pathlib.Path) -> None:
-    prepared = prepare(str(tmp_path / "none"), check_mode=True)
-    assert (prepared["refused"], prepared["files"]) == ("", [])
-
-
 def test_workloads_that_cannot_be_changed_are_made_anew(manifest: pathlib.Path) -> None:
     other = workload(**HELM)
     other["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] = "cd"
     there = install.survey([other], "argocd")
     prepared = prepare(str(manifest), found=there)
-    assert prepared["replace"] == [{"kind": "Deployment", "name": "argocd-server"}]
+    metadata = {"name": "argocd-server", "namespace": "argocd"}
+    assert prepared["replace"] == [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}]
     assert prepared["files"] == [str(manifest)]
     checked = prepare(str(manifest), found=there, check_mode=True)
     assert [item["kind"] for item in checked["definitions"]] == ["ConfigMap", "ClusterRoleBinding"]

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import json
+import os
 import pathlib
 import runpy
 import socket
@@ -22,8 +24,9 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import (
     _dev_cluster_k3d,
     _dev_cluster_kind,
 )
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_state as state
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster import DevCluster, Outcome, Wanted
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import CommandError, Tools
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import CommandError, Tools, processes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 
 FAKE = pathlib.Path(__file__).parents[1] / "fixtures/fake_engine.py"
@@ -255,8 +258,10 @@ DevCluster(wanted, Tools(), print, print).present()
     process.wait()
     info = bench.cluster().info()
     assert (info["state"], info["problem"]) == ("half-made", "")
+    assert len(processes(str(bench.state))) == 1, "kind goes on"
     bench.set(fail=None, hang=None)
     assert bench.both("present").cluster["state"] == "running"
+    assert processes(str(bench.state)) == {}
 
 
 def test_a_node_that_is_gone(bench: Bench) -> None:
@@ -305,6 +310,31 @@ def test_an_export_is_taken_back_when_it_is_no_longer_wanted(bench: Bench) -> No
     assert bench.both("present").changed
     assert not path.exists()
     assert not bench.both("present").changed
+
+
+def test_an_export_that_a_killed_run_made_is_known_to_the_next(bench: Bench) -> None:
+    path = bench.folder / "a/config"
+    bench.both("present", export=str(path))
+    folder = state.Folder(str(bench.state), "dev")
+    record = folder.read()
+    assert record
+    record.export = ""
+    folder.write(record)
+    assert bench.both("present", export=str(path)).changed
+    bench.both("absent")
+    assert not path.exists()
+
+
+def test_a_full_disk_is_said_as_such(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: t.Any) -> t.NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), arguments[0])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "write_private", full)
+        with pytest.raises(HubspokeError, match=r"dev: No space left on device \(/.*/cluster\.json\)\. Put"):
+            bench.cluster().present()
+    assert list(bench.state.rglob("*")) == []
+    assert bench.both("present").changed
 
 
 def test_a_file_in_the_way_of_the_export_is_found_before_anything_is_made(bench: Bench) -> None:

@@ -253,7 +253,7 @@ clusters:
   - {name: c1, cluster: {server: "https://one", certificate-authority: pki/ca.crt}}
   - {name: c2, cluster: {server: "https://two"}}
 users:
-  - {name: u1, user: {client-key: /abs/key}}
+  - {name: u1, user: {tokenFile: /abs/token}}
   - {name: u2, user: {token: hunter2}}
 """
 
@@ -262,17 +262,21 @@ users:
 def test_one_context_with_the_namespace(tmp_path: pathlib.Path, context: str, server: str) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text(KUBECONFIG)
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "pki/ca.crt").write_text("CA")
     made = json.loads(controllers.kubeconfig(str(path), context, "argocd"))
     assert made["contexts"][0]["context"]["namespace"] == "argocd"
     assert [entry["cluster"]["server"] for entry in made["clusters"]] == [server]
     assert made["current-context"] == (context or "one")
     assert ("hunter2" in json.dumps(made)) == (context == "two"), "only what this context needs"
     if not context:
-        assert made["clusters"][0]["cluster"]["certificate-authority"] == str(tmp_path / "pki/ca.crt")
-        assert made["users"][0]["user"]["client-key"] == "/abs/key"
+        assert made["clusters"][0]["cluster"]["certificate-authority-data"] == base64.b64encode(b"CA").decode()
+        assert made["users"][0]["user"]["tokenFile"] == "/abs/token"
 
 
-@pytest.mark.parametrize(("text", "context"), [(KUBECONFIG, "three"), ("", ""), ("[]", ""), ("a: b", "")])
+@pytest.mark.parametrize(
+    ("text", "context"), [(KUBECONFIG, "three"), (KUBECONFIG, "one"), ("", ""), ("[]", ""), ("a: b", "")]
+)
 def test_an_unusable_kubeconfig_is_said_to_be_one(tmp_path: pathlib.Path, text: str, context: str) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text(text)
