@@ -22,6 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = ROOT / ".venv/bin"
 PYTHON = str(BIN / "python")
+PYTEST = (PYTHON, "-m", "pytest", "-n2")
 SKIPPED = 77
 """Exit code of a step that says why it could not be tried here."""
 
@@ -44,11 +45,11 @@ STEPS = (
     Step("changelog", "lint", ("antsibull-changelog", "lint")),
     Step("readmes", "lint", (PYTHON, "tests/readmes.py", "--check")),
     Step("types", "lint", ("mypy", ".venv/collections/ansible_collections/hubspoke/bootstrap/plugins")),
-    Step("unit", "unit", (PYTHON, "-m", "pytest", "tests/unit")),
+    Step("unit", "unit", (*PYTEST, "tests/unit")),
     Step("ansible-lint", "lint", ("ansible-lint", "--nocolor")),
     Step("sanity", "lint", (PYTHON, "tests/sanity/run.py")),
     Step("tools", "integration", ("ansible", "localhost", "-m", "hubspoke.bootstrap.toolchain")),
-    Step("integration", "integration", (PYTHON, "-m", "pytest", "tests/integration"), needs="tools"),
+    Step("integration", "integration", (*PYTEST, "--dist=loadfile", "tests/integration"), needs="tools"),
     Step("default", "molecule", (PYTHON, "tests/scenario.py", "default"), needs="tools"),
     Step("teardown", "molecule", (PYTHON, "tests/scenario.py", "teardown"), needs="tools"),
     Step("kind", "molecule", (PYTHON, "tests/scenario.py", "kind"), needs="tools"),

@@ -76,6 +76,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_controllers as engine
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_controllers_kubeconfig import for_namespace
 
 
 def local_controllers_processes(
@@ -96,7 +97,7 @@ def local_controllers_processes(
     setting = engine.Setting(
         tools=tools,
         directory=str(pathlib.Path(directory).expanduser().absolute()),
-        kubeconfig=engine.kubeconfig(kubeconfig, context, namespace) if exists else "",
+        kubeconfig=for_namespace(kubeconfig, context, namespace) if exists else "",
         port_base=int(port_base),
         environment=environment or {},
         notifications=notifications,

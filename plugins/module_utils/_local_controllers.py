@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import pathlib
@@ -12,8 +11,7 @@ import shutil
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_source import parse
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_install import version_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import socket_path
 
 REDIS = "argocd-redis"
@@ -163,6 +161,27 @@ def missing(containers: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, str
     return list(found.values())
 
 
+def notes(containers: t.Iterable[t.Mapping[str, t.Any]], version: str) -> list[str]:
+    """What differs from what the pods would do, for people.
+
+    :arg version: Of the programs here.
+    """
+    everything = list(containers)
+    found = []
+    others = sorted(
+        {version_of(entry["image"]) for entry in everything if _program(entry) in COMPONENTS} - {"", version}
+    )
+    if others:
+        found.append(
+            f"The cluster has the manifests of Argo CD {', '.join(others)}; the programs that run here are {version}, "
+            "the version that is pinned for them."
+        )
+    lacks = [f"{entry['kind']} {entry['name']}" for entry in missing(everything)]
+    if lacks:
+        found.append(f"Pods would not start without {', '.join(lacks)}; the programs here go without.")
+    return found
+
+
 def _program(container: t.Mapping[str, t.Any]) -> str:
     words = [*container["command"], *container["args"]]
     return pathlib.PurePath(words[0]).name if words else ""
@@ -249,51 +268,3 @@ def _redis(setting: Setting, password: str) -> dict[str, t.Any]:
         "files": {"redis.conf": "\n".join(lines) + "\n"},
         "health": {"tcp": f"{_HOST}:{port}"},
     }
-
-
-def kubeconfig(path: str, context: str, namespace: str) -> str:
-    """One context of a kubeconfig with another default namespace, and with the contents of the files it names.
-
-    With the contents it differs when the cluster was made anew under the same address, and the processes start again.
-
-    :arg context: Its name; the current one where it is empty.
-    :raises HubspokeError: it cannot be read, or has no such context.
-    """
-    source = pathlib.Path(path).expanduser()
-    try:
-        documents = parse(source.read_text(encoding="utf-8"), str(source))
-        document = documents[0]
-        wanted = context or document["current-context"]
-        entry = _named(document["contexts"], wanted)["context"]
-        cluster = _named(document["clusters"], entry["cluster"])
-        user = _named(document["users"], entry["user"])
-        cluster["cluster"] = _self_contained(cluster["cluster"], source.parent)
-        user["user"] = _self_contained(user["user"], source.parent)
-    except (OSError, KeyError, IndexError, TypeError, StopIteration) as error:
-        raise HubspokeError(
-            f"The kubeconfig {path} has no usable context {context or '(current)'}.", "Check cluster_kubeconfig."
-        ) from error
-    result = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": wanted,
-        "contexts": [{"name": wanted, "context": {**entry, "namespace": namespace}}],
-        "clusters": [cluster],
-        "users": [user],
-    }
-    return json.dumps(result, indent=2, sort_keys=True) + "\n"
-
-
-def _named(entries: t.Iterable[t.Mapping[str, t.Any]], name: str) -> dict[str, t.Any]:
-    return dict(next(entry for entry in entries if entry["name"] == name))
-
-
-def _self_contained(entry: t.Mapping[str, t.Any], folder: pathlib.Path) -> dict[str, t.Any]:
-    result = dict(entry)
-    for key in ("certificate-authority", "client-certificate", "client-key"):
-        path = result.pop(key, None)
-        if path:
-            result[f"{key}-data"] = base64.b64encode((folder / path).read_bytes()).decode()
-    if result.get("tokenFile"):
-        result["tokenFile"] = str((folder / result["tokenFile"]).resolve())
-    return result

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import typing as t
@@ -111,6 +112,25 @@ def run_playbook(
     )
     lines = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
     return Run(done.returncode, done.stdout, lines)
+
+
+def free_ports(count: int) -> int:
+    """The first of some ports in a row that nobody uses. Every process begins its search at a place of its own."""
+    begin = os.getpid() * 50 % 11000
+    for offset in range(0, 11000, 50):
+        base = 20000 + (begin + offset) % 11000
+        sockets = []
+        try:
+            for port in range(base, base + count):
+                sockets.append(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            continue
+        else:
+            return base
+        finally:
+            for each in sockets:
+                each.close()
+    raise AssertionError("no free ports")
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import hashlib
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import time
 import typing as t
@@ -25,7 +24,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Ku
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_processes import LocalProcesses
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import MARK
 
-from .conftest import STATE, Run, _module, run_playbook
+from .conftest import STATE, Run, _module, free_ports, run_playbook
 
 COMPONENTS = {
     "argocd-redis",
@@ -35,18 +34,6 @@ COMPONENTS = {
     "argocd-applicationset-controller",
 }
 TOKEN = "hunter2-hunter2-hunter2"
-
-
-def free_ports(count: int) -> int:
-    """The first of some ports in a row that nothing uses."""
-    for base in range(24300, 32000, count):
-        try:
-            for port in range(base, base + count):
-                socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return base
-    pytest.fail("no free ports")
 
 
 def until(check: t.Callable[[], t.Any], what: str, seconds: float = 60) -> t.Any:

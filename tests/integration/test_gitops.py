@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import textwrap
@@ -15,27 +14,10 @@ import typing as t
 
 import pytest
 
-from .conftest import Run, run_playbook
+from .conftest import Run, free_ports, run_playbook
 
 NAMESPACE = "gitops-test"
 Play = t.Callable[..., Run]
-
-
-def free_ports(count: int) -> int:
-    """The first of several ports in a row that nobody uses."""
-    for base in range(25000, 32000, 50):
-        sockets = []
-        try:
-            for port in range(base, base + count):
-                sockets.append(socket.create_server(("127.0.0.1", port)))
-        except OSError:
-            continue
-        else:
-            return base
-        finally:
-            for each in sockets:
-                each.close()
-    raise AssertionError("no free ports")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ import typing as t
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
+from .conftest import ROOT, free_ports
+
 # What the user sees at the moment of the kill: in the middle of each thing that takes time.
 MOMENTS = (
     "creating cluster",
@@ -33,7 +34,14 @@ class Bootstrap:
         self.state = state
         self._options = [
             *("-i", str(ROOT / "inventories/dev"), "-e", f"hubspoke_state_dir={state}"),
-            *("-e", "cluster_provider=kwok", "-e", "cluster_name=killed", "-e", "local_controllers_port_base=24700"),
+            *(
+                "-e",
+                "cluster_provider=kwok",
+                "-e",
+                "cluster_name=killed",
+                "-e",
+                f"local_controllers_port_base={free_ports(10)}",
+            ),
         ]
 
     def start(self, playbook: str) -> subprocess.Popen[str]:

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_controllers as controllers
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _workload
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_controllers_kubeconfig import for_namespace
 
 # What a container is given
 
@@ -140,6 +141,7 @@ def container(name: str, **fields: t.Any) -> dict[str, t.Any]:
         "secret_environment": {},
         "mounts": [],
         "missing": [],
+        "image": "",
         **fields,
     }
 
@@ -234,6 +236,15 @@ def test_missing_objects_are_listed_once() -> None:
     ]
 
 
+def test_differences_from_the_pods_are_told() -> None:
+    old = container("argocd-server", image="quay.io/argoproj/argocd:v3.5.6")
+    lacking = container("argocd-repo-server", missing=[{"kind": "Secret", "name": "s", "key": "k"}])
+    assert controllers.notes([container("argocd-server", image="x/argocd:v3.5.7"), container("dex")], "v3.5.7") == []
+    first, second = controllers.notes([old, lacking], "v3.5.7")
+    assert "v3.5.6; the programs that run here are v3.5.7" in first
+    assert "without Secret s;" in second
+
+
 def test_a_long_path_leaves_room_for_the_socket() -> None:
     for directory in ("/set", "/" + "x" * 70, "/" + "x" * 200):
         path = controllers._ask_pass_socket(pathlib.Path(directory))
@@ -264,7 +275,7 @@ def test_one_context_with_the_namespace(tmp_path: pathlib.Path, context: str, se
     path.write_text(KUBECONFIG)
     (tmp_path / "pki").mkdir()
     (tmp_path / "pki/ca.crt").write_text("CA")
-    made = json.loads(controllers.kubeconfig(str(path), context, "argocd"))
+    made = json.loads(for_namespace(str(path), context, "argocd"))
     assert made["contexts"][0]["context"]["namespace"] == "argocd"
     assert [entry["cluster"]["server"] for entry in made["clusters"]] == [server]
     assert made["current-context"] == (context or "one")
@@ -281,4 +292,4 @@ def test_an_unusable_kubeconfig_is_said_to_be_one(tmp_path: pathlib.Path, text: 
     path = tmp_path / "kubeconfig"
     path.write_text(text)
     with pytest.raises(HubspokeError, match="has no usable context"):
-        controllers.kubeconfig(str(path), context, "argocd")
+        for_namespace(str(path), context, "argocd")
