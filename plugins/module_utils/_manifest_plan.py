@@ -16,6 +16,9 @@ Object = dict[str, t.Any]
 
 CREATED, CONFIGURED, UNCHANGED, DELETED, KEPT = "created", "configured", "unchanged", "deleted", "kept"
 
+# The Deployment controller counts here; it may do so between our reading and our applying.
+_REVISION = "deployment.kubernetes.io/revision"
+
 DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 # Kinds of core Kubernetes that have no namespace; needed only where no server can be asked.
@@ -130,7 +133,8 @@ def meaning(item: Object) -> Object:
     metadata = dict(item.get("metadata", {}))
     for field in ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"):
         metadata.pop(field, None)
-    result["metadata"] = metadata
+    annotations = {key: value for key, value in metadata.pop("annotations", {}).items() if key != _REVISION}
+    result["metadata"] = {**metadata, **({"annotations": annotations} if annotations else {})}
     return result
 
 

@@ -50,6 +50,11 @@ BEFORE = item("ConfigMap", data={"a": "1"}, metadata={"resourceVersion": "1", "g
         (BEFORE, BEFORE, plan.UNCHANGED),
         (BEFORE, {**BEFORE, "metadata": {"name": "x", "resourceVersion": "2", "managedFields": []}}, plan.UNCHANGED),
         (BEFORE, {**BEFORE, "status": {"phase": "new"}}, plan.UNCHANGED),
+        (
+            BEFORE,
+            {**BEFORE, "metadata": {"name": "x", "annotations": {"deployment.kubernetes.io/revision": "1"}}},
+            plan.UNCHANGED,
+        ),
         (BEFORE, {**BEFORE, "data": {"a": "2"}}, plan.CONFIGURED),
         (BEFORE, {**BEFORE, "metadata": {"name": "x", "labels": {"a": "b"}}}, plan.CONFIGURED),
     ],
