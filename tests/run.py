@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = ROOT / ".venv/bin"
 PYTHON = str(BIN / "python")
 PYTEST = (PYTHON, "-m", "pytest", "-n2")
+PYTEST_END = re.compile(r"\d+ (passed|failed|skipped|error).* in [\d.]+s")
 SKIPPED = 77
 """Exit code of a step that says why it could not be tried here."""
 
@@ -78,7 +80,7 @@ def environment() -> dict[str, str]:
 
 
 def run(step: Step, number: int, total: int) -> Outcome:
-    """Run one step, showing its output as it comes and keeping its last line."""
+    """Run one step, showing its output as it comes and keeping pytest's closing line, or else the last one."""
     say(f"[{number}/{total}] {step.name}: {' '.join(_short(word) for word in step.command)}")
     start = time.monotonic()
     closing = ""
@@ -96,7 +98,8 @@ def run(step: Step, number: int, total: int) -> Outcome:
         for line in process.stdout:
             sys.stdout.write(line)
             sys.stdout.flush()
-            closing = line.strip() or closing
+            if line.strip() and (PYTEST_END.search(line) or not PYTEST_END.search(closing)):
+                closing = line.strip()
     verdict = {0: "ok", SKIPPED: "skipped"}.get(process.returncode, "FAILED")
     return Outcome(step, verdict, time.monotonic() - start, closing.strip("= "))
 

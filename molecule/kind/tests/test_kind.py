@@ -46,5 +46,5 @@ def test_the_workload_really_runs() -> None:
 
 
 def test_check_mode_changes_nothing() -> None:
-    output, recap = bootstrapped.play("bootstrap.yml", "--check", "--diff")
-    assert {host: counts["changed"] for host, counts in recap.items()} == {"dev": 0}, output
+    output, changed = bootstrapped.play("bootstrap.yml", "--check", "--diff")
+    assert changed == 0, output

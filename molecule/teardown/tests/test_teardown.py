@@ -42,5 +42,5 @@ def test_no_temporary_file_is_left() -> None:
 
 
 def test_a_second_teardown_has_nothing_to_do() -> None:
-    output, recap = bootstrapped.play("playbooks/teardown.yml")
-    assert {host: counts["changed"] for host, counts in recap.items()} == {"dev": 0}, output
+    output, changed = bootstrapped.play("playbooks/teardown.yml")
+    assert changed == 0, output
