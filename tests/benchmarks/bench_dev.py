@@ -51,7 +51,7 @@ def figures() -> collections.abc.Iterator[Figure]:
         try:
             for number in range(ROUNDS):
                 ours.append(playbook("bootstrap.yml", *arguments)[0])
-                shutil.copytree(folder / "state/sample-repository", folder / "sample", dirs_exist_ok=True)
+                shutil.copytree(folder / "state/sample-repository/bench-dev", folder / "sample", dirs_exist_ok=True)
                 again, said = playbook("bootstrap.yml", *arguments)
                 assert "changed=0" in said, said
                 playbook("playbooks/teardown.yml", *arguments)
