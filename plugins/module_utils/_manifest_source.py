@@ -9,15 +9,7 @@ import subprocess
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-
-IMPORT_ERROR: ImportError | None = None
-try:
-    import yaml
-
-    # libyaml parses Argo CD's install.yaml in a quarter of a second, the pure Python loader in four.
-    _Loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-except ImportError as error:
-    IMPORT_ERROR = error
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._yaml import DUMPER, IMPORT_ERROR, LOADER, yaml
 
 Object = dict[str, t.Any]
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -64,7 +56,7 @@ def parse(text: str, source: str) -> list[Object]:
     :raises HubspokeError: it does not parse; the message carries line and column.
     """
     try:
-        documents = list(yaml.load_all(text, Loader=_Loader))
+        documents = list(yaml.load_all(text, Loader=LOADER))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -146,5 +138,4 @@ def _kustomize(path: str, kubectl: str) -> str:
 
 def dump(item: Object) -> str:
     """An object as YAML, for people to read."""
-    dumper: t.Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(yaml.dump(item, Dumper=dumper, sort_keys=True, default_flow_style=False, width=120))
+    return str(yaml.dump(item, Dumper=DUMPER, sort_keys=True, default_flow_style=False, width=120))
