@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Docker engine, and what kind and k3d have in common: nodes that are containers with labels.
+"""The Docker engine, and clusters whose nodes are containers with labels.
 
 kind and k3d make and delete; containers are read, started and stopped through docker itself, whose
 answers, unlike theirs, are made for programs.
@@ -124,18 +124,29 @@ class Observation:
     agents: int = 0
 
 
-class ContainerCluster:
-    """What kind and k3d share.
+@dataclass(frozen=True)
+class Labels:
+    """How a cluster's containers are known.
 
-    :arg label: Label that all containers of the cluster have.
+    :arg cluster: Label that all of them have, with the cluster's name.
     :arg role: Label that says what a container is.
     :arg server: Its value on control plane nodes.
     :arg agent: Its value on other nodes.
     """
 
-    def __init__(self, docker: Docker, label: str, *, role: str, server: str, agent: str) -> None:
+    cluster: str
+    role: str
+    server: str
+    agent: str
+
+
+class ContainerCluster:
+    """The containers of one cluster."""
+
+    def __init__(self, docker: Docker, name: str, labels: Labels) -> None:
         self.docker = docker
-        self._label, self._role, self._server, self._agent = label, role, server, agent
+        self._label = f"{labels.cluster}={name}"
+        self._role, self._server, self._agent = labels.role, labels.server, labels.agent
         self.containers: list[Container] = []
 
     def read(self) -> None:
@@ -213,17 +224,6 @@ def check_ports(docker: Docker, ports: Iterable[Port], held: Iterable[Port]) -> 
                     f"{error.strerror}.",
                     "End what listens there (`ss -ltnp` names it), or give another host_port.",
                 ) from error
-
-
-def told(prefix: str, say: Callable[[str], None]) -> Callable[[str], None]:
-    """What a maker says while it works, as progress: the beginning of each step, without its ornaments."""
-
-    def tell(line: str) -> None:
-        text = "".join(letter for letter in line if ord(letter) < 0x2000).strip(" .\r")
-        if line.lstrip().startswith(("•", "INFO")) and text:
-            say(f"{prefix}: {text}")
-
-    return tell
 
 
 def config_file(content: dict[str, t.Any]) -> str:

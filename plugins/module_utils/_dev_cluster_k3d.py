@@ -6,31 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from collections.abc import Callable, Iterable
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import (
-    ContainerCluster,
-    Docker,
-    Observation,
-    check_ports,
-    config_file,
-    told,
-)
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import (
-    CommandError,
-    Tools,
-    end,
-    run,
-)
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import K3D, Port, Spec, Traits
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import (
-    Config,
-    Folder,
-    Record,
-    dump,
-    parse,
-    write_private,
-)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Labels
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker_provider import DockerProvider
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import CommandError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import K3D, Spec
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import Config, Record, dump, parse
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
 # One network for all of them: in k3d's own, one for each cluster, a hub could not reach its spokes.
@@ -75,84 +56,28 @@ def node_image(spec: Spec) -> str:
     return spec.image or (f"rancher/k3s:{spec.version}-k3s1" if spec.version else "")
 
 
-class K3d:
-    """One k3d cluster.
+class K3d(DockerProvider):
+    """One k3d cluster."""
 
-    :arg folder: Its folder.
-    :arg say: Told what is being done.
-    :arg timeout: Seconds for it to become ready.
-    """
-
-    name: t.ClassVar[str] = K3D
-    traits: t.ClassVar[Traits] = Traits()
-    simulated: t.ClassVar[bool] = False
-
-    def __init__(self, name: str, folder: Folder, tools: Tools, say: Callable[[str], None], timeout: int) -> None:
-        self.cluster = name
-        self.context = f"k3d-{name}"
-        self._folder, self._tools, self._say, self._timeout = folder, tools, say, timeout
-        self.docker = Docker(tools)
-        self.nodes = ContainerCluster(
-            self.docker, f"k3d.cluster={name}", role="k3d.role", server="server", agent="agent"
-        )
-
-    def observe(self, record: Record | None) -> Observation:
-        """What there is of it.
-
-        :raises HubspokeError: it was made with an engine that does not answer now.
-        """
-        if record or not self.docker.version()[1]:
-            self.docker.require(K3D)
-            self.nodes.read()
-        return self.nodes.observation(record.spec if record else None)
-
-    def recount(self, kube: Kube) -> Observation | None:
-        """Its containers are all there is to count."""
-
-    def reserve(self, record: Record) -> None:
-        """Write the record: from here on there may be something of it."""
-        self._folder.write(record)
-
-    def check(self, spec: Spec, held: Iterable[Port]) -> None:
-        """:raises HubspokeError: it cannot be made on this machine."""
-        self._tools.require(["k3d"], K3D)
-        self.docker.require(K3D)
-        check_ports(self.docker, spec.ports, held)
-
-    def prepare(self, spec: Spec) -> None:
-        """Whatever may fail before anything of the cluster is there."""
-        if node_image(spec):
-            self.docker.ensure_image(node_image(spec), spec, self._say)
-
-    def version(self, spec: Spec) -> str:
-        """Version of a cluster that would be made now, empty where only k3d knows it."""
-        return spec.version
+    name = K3D
+    labels = Labels("k3d.cluster", role="k3d.role", server="server", agent="agent")
+    node_image = staticmethod(node_image)
 
     def create(self, record: Record) -> None:
         """Make it."""
-        config = configuration(self.cluster, record.spec, self._timeout)
-        write_private(self._folder.file("k3d.yaml"), config_file(config))
-        self._k3d("cluster", "create", "--config", self._folder.file("k3d.yaml"))
+        config = self._configure(configuration(self.cluster, record.spec, self._timeout))
+        self._maker("cluster", "create", "--config", config)
 
     def start(self, record: Record) -> None:
         """Start it."""
-        self._k3d("cluster", "start", self.cluster, "--wait", "--timeout", f"{self._timeout}s")
+        self._maker("cluster", "start", self.cluster, "--wait", "--timeout", f"{self._timeout}s")
 
     def settle(self, kube: Kube, record: Record) -> None:
         """Nothing is left once k3d is done, and nothing of it can be changed while it runs."""
 
-    def stop(self) -> None:
-        """Stop its containers."""
-        self.nodes.read()
-        self.nodes.stop()
-
     def delete(self) -> None:
         """Delete it, or what there is of it, also if a k3d that was left alone is still making it."""
-        end(self._folder.path)
-        self.nodes.read()
-        if self.nodes.containers and self._tools.find("k3d"):
-            self._k3d("cluster", "delete", self.cluster)
-        self.nodes.remove()
+        super().delete()
         # Another cluster's nodes keep the network; it goes with the last of them.
         for rest in (("volume", "rm", f"k3d-{self.cluster}-images"), ("network", "rm", NETWORK)):
             with contextlib.suppress(CommandError):
@@ -160,12 +85,11 @@ class K3d:
 
     def kubeconfig(self) -> Config:
         """As k3d gives it."""
-        return parse(self._k3d("kubeconfig", "get", self.cluster))
+        return parse(self._maker("kubeconfig", "get", self.cluster))
 
     def hub_address(self, address: str) -> str:
         """Address from within another node of the same Docker network, which is where a hub's pods are."""
         return f"https://k3d-{self.cluster}-serverlb:6443"
 
-    def _k3d(self, *arguments: str) -> str:
-        k3d = self._tools.require(["k3d"], K3D)["k3d"]
-        return run([k3d, *arguments], timeout=self._timeout + 1800, say=told("k3d", self._say))
+    def _deletion(self) -> tuple[str, ...]:
+        return ("cluster", "delete", self.cluster)

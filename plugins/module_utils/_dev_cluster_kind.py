@@ -6,27 +6,14 @@ from __future__ import annotations
 
 import json
 import typing as t
-from collections.abc import Callable, Iterable
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import (
-    ContainerCluster,
-    Docker,
-    Observation,
-    check_ports,
-    config_file,
-    told,
-)
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools, end, run
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KIND, Port, Spec, Traits
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import (
-    Config,
-    Folder,
-    Record,
-    parse,
-    write_private,
-)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Labels
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker_provider import DockerProvider
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KIND, Spec, Traits
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import Config, Record, parse
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
+_ROLE = "io.x-k8s.kind.role"
 _CONTROL_PLANE = "control-plane"
 _WORKER = "worker"
 _BALANCER = "external-load-balancer"
@@ -79,65 +66,19 @@ def mirror_hosts(registry: str, urls: tuple[str, ...]) -> str:
     return "\n".join([f'server = "{server}"\n', *hosts])
 
 
-class Kind:
-    """One kind cluster.
+class Kind(DockerProvider):
+    """One kind cluster."""
 
-    :arg folder: Its folder.
-    :arg say: Told what is being done.
-    :arg timeout: Seconds for it to become ready.
-    """
-
-    name: t.ClassVar[str] = KIND
-    traits: t.ClassVar[Traits] = Traits(live=("registry_mirrors",))
-    simulated: t.ClassVar[bool] = False
-
-    def __init__(self, name: str, folder: Folder, tools: Tools, say: Callable[[str], None], timeout: int) -> None:
-        self.cluster = name
-        self.context = f"kind-{name}"
-        self._folder, self._tools, self._say, self._timeout = folder, tools, say, timeout
-        self.docker = Docker(tools)
-        label = f"io.x-k8s.kind.cluster={name}"
-        self.nodes = ContainerCluster(
-            self.docker, label, role="io.x-k8s.kind.role", server=_CONTROL_PLANE, agent=_WORKER
-        )
-
-    def observe(self, record: Record | None) -> Observation:
-        """What there is of it.
-
-        :raises HubspokeError: it was made with an engine that does not answer now.
-        """
-        if record or not self.docker.version()[1]:
-            self.docker.require(KIND)
-            self.nodes.read()
-        return self.nodes.observation(record.spec if record else None)
-
-    def recount(self, kube: Kube) -> Observation | None:
-        """Its containers are all there is to count."""
-
-    def reserve(self, record: Record) -> None:
-        """Write the record: from here on there may be something of it."""
-        self._folder.write(record)
-
-    def check(self, spec: Spec, held: Iterable[Port]) -> None:
-        """:raises HubspokeError: it cannot be made on this machine."""
-        self._tools.require(["kind"], KIND)
-        self.docker.require(KIND)
-        check_ports(self.docker, spec.ports, held)
-
-    def prepare(self, spec: Spec) -> None:
-        """Whatever may fail before anything of the cluster is there."""
-        if node_image(spec):
-            self.docker.ensure_image(node_image(spec), spec, self._say)
-
-    def version(self, spec: Spec) -> str:
-        """Version of a cluster that would be made now, empty where only kind knows it."""
-        return spec.version
+    name = KIND
+    traits = Traits(live=("registry_mirrors",))
+    labels = Labels("io.x-k8s.kind.cluster", role=_ROLE, server=_CONTROL_PLANE, agent=_WORKER)
+    node_image = staticmethod(node_image)
 
     def create(self, record: Record) -> None:
         """Make it."""
-        write_private(self._folder.file("kind.yaml"), config_file(configuration(self.cluster, record.spec)))
-        self._kind(
-            *("create", "cluster", "--name", self.cluster, "--config", self._folder.file("kind.yaml")),
+        config = self._configure(configuration(self.cluster, record.spec))
+        self._maker(
+            *("create", "cluster", "--name", self.cluster, "--config", config),
             *("--kubeconfig", self._folder.kubeconfig, "--wait", f"{self._timeout}s"),
         )
 
@@ -156,29 +97,14 @@ class Kind:
                 content = mirror_hosts(name, urls)
                 self.docker("exec", "--interactive", node.name, "sh", "-c", _TELL, path, stdin=content)
 
-    def stop(self) -> None:
-        """Stop its containers."""
-        self.nodes.read()
-        self.nodes.stop()
-
-    def delete(self) -> None:
-        """Delete it, or what there is of it, also if a kind that was left alone is still making it."""
-        end(self._folder.path)
-        if not self.nodes.containers:
-            self.nodes.read()
-        if self.nodes.containers and self._tools.find("kind"):
-            self._kind("delete", "cluster", "--name", self.cluster, "--kubeconfig", self._folder.kubeconfig)
-        self.nodes.remove()
-
     def kubeconfig(self) -> Config:
         """As kind gives it."""
-        return parse(self._kind("get", "kubeconfig", "--name", self.cluster))
+        return parse(self._maker("get", "kubeconfig", "--name", self.cluster))
 
     def hub_address(self, address: str) -> str:
         """Address from within another node of the same Docker network, which is where a hub's pods are."""
-        balanced = any(node.labels.get("io.x-k8s.kind.role") == _BALANCER for node in self.nodes.containers)
+        balanced = any(node.labels.get(_ROLE) == _BALANCER for node in self.nodes.containers)
         return f"https://{self.cluster}-{_BALANCER if balanced else _CONTROL_PLANE}:6443"
 
-    def _kind(self, *arguments: str) -> str:
-        kind = self._tools.require(["kind"], KIND)["kind"]
-        return run([kind, *arguments], timeout=self._timeout + 1800, say=told("kind", self._say))
+    def _deletion(self) -> tuple[str, ...]:
+        return ("delete", "cluster", "--name", self.cluster, "--kubeconfig", self._folder.kubeconfig)

@@ -199,7 +199,7 @@ class Supervisor:
         write(self.places.launcher, inspect.getsource(_local_launcher))
 
     def remove_files(self) -> None:
-        """Everything that is ours in the folder, and the folder if that leaves it empty."""
+        """Everything that is ours in the folder, and the folder and the one of all sets if that leaves them empty."""
         places = self.places
         own_socket_folder = [places.socket.parent] if places.socket.parent != places.directory else []
         for folder in (places.run, places.logs, *own_socket_folder):
@@ -207,7 +207,8 @@ class Supervisor:
         for file in (places.configuration, places.launcher, places.record, places.socket, places.pid, places.lock):
             file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
-            self.places.directory.rmdir()
+            places.directory.rmdir()
+            places.directory.parent.rmdir()
 
 
 class _Connection(http.client.HTTPConnection):

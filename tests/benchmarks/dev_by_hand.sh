@@ -70,6 +70,8 @@ start argocd-server --insecure --address 127.0.0.1 --port "$(port 7)" --metrics-
 cp -r "$SAMPLE" "$folder/sample"
 grep -rlE 'repoURL:' "$folder/sample" --include '*.yaml' | xargs sed -i "s#repoURL: .*#repoURL: file://$folder/sample#"
 git -C "$folder/sample" -c user.name=by-hand -c user.email=by-hand@localhost commit -qam "by hand"
+# The server makes it when it starts; an Application that comes before is looked at again only minutes later.
+until kubectl get appproject default >/dev/null 2>&1; do sleep 0.2; done
 kubectl apply -f - >/dev/null <<ROOT
 apiVersion: argoproj.io/v1alpha1
 kind: Application

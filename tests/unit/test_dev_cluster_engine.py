@@ -21,8 +21,7 @@ import pytest
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import (
     _dev_cluster_docker,
-    _dev_cluster_k3d,
-    _dev_cluster_kind,
+    _dev_cluster_docker_provider,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_state as state
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster import DevCluster, Outcome, Wanted
@@ -127,7 +126,7 @@ def bench(tmp_path: pathlib.Path, server: str, monkeypatch: pytest.MonkeyPatch) 
         except fake["Failed"] as error:
             raise CommandError(command, 1, str(error)) from error
 
-    for module in (_dev_cluster_docker, _dev_cluster_kind, _dev_cluster_k3d):
+    for module in (_dev_cluster_docker, _dev_cluster_docker_provider):
         monkeypatch.setattr(module, "run", run)
     return Bench(tmp_path, server)
 

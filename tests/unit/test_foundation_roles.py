@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -116,3 +117,21 @@ def _variables_set(tasks: t.Any) -> t.Iterator[str]:
         yield from (control[name] for name in ("loop_var", "index_var") if name in control)
         for key in ("block", "rescue", "always"):
             yield from _variables_set(tasks.get(key))
+
+
+def test_true_and_false_may_be_words(role: pathlib.Path) -> None:
+    """`--extra-vars wait=false` gives text, which is true to Python and no condition to Ansible.
+
+    A module's parameter converts it; everywhere else the filter `bool` has to.
+    """
+    names = [
+        name
+        for entry in readmes.specification(role)
+        for name, option in _options(role, entry).items()
+        if option.get("type") == "bool"
+    ]
+    for path in [*role.glob("tasks/*.yml"), *role.glob("vars/*.yml")]:
+        for name in names:
+            for line in re.findall(rf".*\b{name}\b.*", path.read_text(encoding="utf-8")):
+                whole = path.parent.name == "tasks" and re.fullmatch(rf'\s+\w+: "{{{{ {name} }}}}"', line)
+                assert whole or f"{name} | bool" in line, f"{path.name}: {line.strip()}"

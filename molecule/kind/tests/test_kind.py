@@ -48,3 +48,18 @@ def test_the_workload_really_runs() -> None:
 def test_check_mode_changes_nothing() -> None:
     output, changed = bootstrapped.play("bootstrap.yml", "--check", "--diff")
     assert changed == 0, output
+
+
+def test_the_sample_is_served_no_longer_than_it_is_used() -> None:
+    """Last of all here: what the root brought goes with it. Its namespace stays, as others may have used it too."""
+    assert _servers()
+    for expected in (True, False):
+        output, changed = bootstrapped.play("bootstrap.yml", "--extra-vars=gitops_root_sample=false")
+        assert bool(changed) is expected, output
+        assert not _servers()
+
+
+def _servers() -> list[str]:
+    """Deployments that are not on their way out."""
+    found = bootstrapped.objects("apps/v1", "Deployment", "hubspoke-sample")
+    return [item["metadata"]["name"] for item in found if not item["metadata"].get("deletionTimestamp")]
