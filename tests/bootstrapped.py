@@ -20,52 +20,69 @@ SCENARIO = os.environ.get("MOLECULE_SCENARIO_NAME", "default")
 CLUSTER = f"molecule-{SCENARIO}"
 STATE = ROOT / ".state/molecule" / SCENARIO
 KUBECONFIG = STATE / "clusters" / CLUSTER / "kubeconfig"
+"""Of the hub."""
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.M)
 Object = dict[str, t.Any]
 
 
 def arguments() -> list[str]:
     """What Molecule gives to ansible-playbook for this scenario."""
-    base = yaml.safe_load((ROOT / ".config/molecule/config.yml").read_text(encoding="utf-8"))
+    files = (ROOT / "molecule" / SCENARIO / "molecule.yml", ROOT / ".config/molecule/config.yml")
+    settings = [yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in files]
+    executors = [setting.get("ansible", {}).get("executor") for setting in settings]
+    words: list[str] = next(executor["args"]["ansible_playbook"] for executor in executors if executor)
     values = {
         "${MOLECULE_PROJECT_DIRECTORY}": str(ROOT),
         "${MOLECULE_SCENARIO_DIRECTORY}": str(ROOT / "molecule" / SCENARIO),
         "${MOLECULE_SCENARIO_NAME}": SCENARIO,
     }
-    words: list[str] = base["ansible"]["executor"]["args"]["ansible_playbook"]
     for name, value in values.items():
         words = [word.replace(name, value) for word in words]
     return words
 
 
-def play(playbook: str, *further: str) -> tuple[str, int]:
-    """Run one of our playbooks on the scenario's cluster: its output, and how many tasks changed anything."""
-    command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), str(ROOT / playbook), *arguments()]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+def play(playbook: str, *further: str, inventory: pathlib.Path | None = None) -> tuple[str, int]:
+    """Run one of our playbooks on the scenario's clusters: its output, and how many tasks changed anything.
+
+    :arg inventory: Instead of the scenario's.
+    """
+    code, output, changed = try_play(playbook, *further, inventory=inventory)
+    assert code == 0, output
+    return output, changed
+
+
+def try_play(playbook: str, *further: str, inventory: pathlib.Path | None = None) -> tuple[int, str, int]:
+    """The same for one that may fail; its exit code comes first."""
+    words = [word for word in arguments() if not (inventory and word.startswith("--inventory="))]
+    words += [f"--inventory={inventory}"] if inventory else []
     done = subprocess.run(
-        [*command, *further],
+        [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), str(ROOT / playbook), *words, *further],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
     recap = dict(RECAP.findall(done.stdout))
-    assert "dev" in recap, done.stdout
-    return done.stdout, sum(map(int, recap.values()))
+    assert {"dev", CLUSTER} & set(recap), done.stdout
+    return done.returncode, done.stdout, sum(map(int, recap.values()))
 
 
-def api() -> t.Any:
-    """The cluster's API, any kind of it."""
-    client = kubernetes.config.new_client_from_config(str(KUBECONFIG))
+def kubeconfig(cluster: str) -> pathlib.Path:
+    """Of one of the scenario's clusters."""
+    return STATE / "clusters" / cluster / "kubeconfig"
+
+
+def api(cluster: str = CLUSTER) -> t.Any:
+    """A cluster's API, any kind of it."""
+    client = kubernetes.config.new_client_from_config(str(kubeconfig(cluster)))
     return kubernetes.dynamic.DynamicClient(client)
 
 
-def objects(api_version: str, kind: str, namespace: str | None = None) -> list[Object]:
+def objects(api_version: str, kind: str, namespace: str | None = None, cluster: str = CLUSTER) -> list[Object]:
     """All objects of a kind, as dictionaries."""
-    resource = api().resources.get(api_version=api_version, kind=kind)
+    resource = api(cluster).resources.get(api_version=api_version, kind=kind)
     return [item.to_dict() for item in resource.get(namespace=namespace).items]
 
 

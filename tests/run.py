@@ -54,6 +54,7 @@ STEPS = (
     Step("integration", "integration", (*PYTEST, "--dist=loadfile", "tests/integration"), needs="tools"),
     Step("default", "molecule", (PYTHON, "tests/scenario.py", "default"), needs="tools"),
     Step("teardown", "molecule", (PYTHON, "tests/scenario.py", "teardown"), needs="tools"),
+    Step("registration", "molecule", (PYTHON, "tests/scenario.py", "registration"), needs="tools"),
     Step("kind", "molecule", (PYTHON, "tests/scenario.py", "kind"), needs="tools"),
 )
 

@@ -11,7 +11,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import col
 
 DOCUMENTATION = r"""
 name: status_report
-short_description: Tables of clusters, Argo CD and Applications
+short_description: Tables of clusters, Argo CD, the clusters registered in it, and Applications
 version_added: "0.1.0"
 description:
   - Text for people about what role C(status) found on each host.
@@ -19,8 +19,9 @@ options:
   _input:
     description:
       - For each host C(host), and the results of M(hubspoke.bootstrap.dev_cluster_info) as C(cluster),
-        M(hubspoke.bootstrap.argocd_info) as C(argocd), M(hubspoke.bootstrap.local_processes_info) as C(processes) and
-        M(hubspoke.bootstrap.argocd_application_info) as C(applications), as far as they are there.
+        M(hubspoke.bootstrap.argocd_info) as C(argocd), M(hubspoke.bootstrap.local_processes_info) as C(processes),
+        M(hubspoke.bootstrap.argocd_application_info) as C(applications) and those of
+        M(hubspoke.bootstrap.argocd_cluster_info) as C(registered), as far as they are there.
     type: list
     elements: dict
     required: true
@@ -54,6 +55,8 @@ def status_report(hosts: t.Iterable[t.Mapping[str, t.Any]]) -> str:
         where = f" on {host.name}" if several else ""
         if host.has_argocd or host.processes or not several:
             lines += ["", f"ARGO CD{where}", *_argocd(host)]
+        if any(not entry.get("implicit") for entry in host.registered):
+            lines += ["", f"REGISTERED CLUSTERS{where}", *_registered(host)]
         if host.has_argocd or host.applications:
             lines += ["", f"APPLICATIONS{where}", *_applications(host)]
     problems = [f"  {host.name}: {problem}" for host in found for problem in host.problems]
@@ -122,6 +125,40 @@ def _argocd(host: Found) -> list[str]:
             ),
         )
     return lines
+
+
+def _registered(host: Found) -> list[str]:
+    """The clusters that Argo CD knows, with what is wrong with them below."""
+    rows = [
+        (
+            entry.get("name") or entry.get("secret") or "",
+            entry.get("server", ""),
+            entry["credential"]["kind"].replace("_", " "),
+            _expires(entry["credential"]),
+            (entry.get("connection") or {}).get("status", ""),
+            "" if entry.get("applications") is None else len(entry["applications"]),
+            entry.get("owner", ""),
+        )
+        for entry in host.registered
+    ]
+    lines = columns(("NAME", "SERVER", "CREDENTIAL", "EXPIRES", "CONNECTION", "APPLICATIONS", "OWNER"), rows)
+    lines += [f"  {entry['secret']}: {entry['problem']}" for entry in host.registered if entry.get("problem")]
+    lines += [
+        f"  {each['value']}: the {each['field']} of more than one Secret, {', '.join(each['secrets'])}"
+        for each in host.duplicates
+    ]
+    return lines
+
+
+def _expires(credential: Entry) -> str:
+    """When it ends, in the largest unit that is not too coarse."""
+    left = credential.get("seconds_left")
+    if left is None:
+        return ""
+    size = abs(left)
+    unit, word = next((unit for unit in ((86400, "d"), (3600, "h"), (60, "min")) if size >= 2 * unit[0]), (1, "s"))
+    text = f"{size // unit} {word}"
+    return f"expired {text} ago" if credential.get("expired") else f"in {text}"
 
 
 def _applications(host: Found) -> list[str]:

@@ -101,6 +101,8 @@ class Kube:
             # Certificates of a kubeconfig pass through files, because ssl reads no other way. A forked worker
             # ends without its exit handlers, which would leave them behind.
             kube_config._cleanup_temp_files()
+            # What one kubeconfig says becomes the library's default for the next connection, certificates included.
+            k8s_client.kubernetes.client.Configuration.set_default(None)
 
     def request(
         self,
@@ -136,6 +138,24 @@ class Kube:
                 remedy="Check that the cluster is running and that its address can be reached from here.",
             ) from error
         return self._parse(answer.status, answer.data, method, path)
+
+    def open(self, path: str, timeout: float) -> t.Any:
+        """What is at that path, for answers that are large or no JSON: a response of urllib3, its content not read yet.
+
+        Asked for once: what is read through the API server's proxies may well not be there.
+
+        :arg timeout: Seconds to wait for each part of the answer.
+        :raises urllib3.exceptions.HTTPError: no answer.
+        """
+        return self._pool.request(
+            "GET",
+            self.host + path,
+            headers={**self._headers, **self._authorization()},
+            timeout=urllib3.Timeout(connect=timeout, read=timeout),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
 
     def _parse(self, status: int, data: bytes, method: str, path: str) -> Object:
         try:

@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._redact import without_secrets
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._redact import REDACTED, without_secrets
 
 Result = dict[str, t.Any]
 Progress = t.Callable[[str], None]
@@ -26,11 +26,18 @@ def no_progress(message: str) -> None:
 
 
 class Module(AnsibleModule):
-    """AnsibleModule that never echoes a Kubernetes Secret it was given, not even when its arguments are refused."""
+    """AnsibleModule that never echoes a Secret or a way into a spoke, not even when its arguments are refused."""
 
     def _return_formatted(self, kwargs: dict[str, t.Any]) -> None:
-        kwargs.setdefault("invocation", {"module_args": without_secrets(self.params)})
+        kwargs.setdefault("invocation", {"module_args": _without_ways(without_secrets(self.params))})
         super()._return_formatted(kwargs)
+
+
+def _without_ways(value: t.Any) -> t.Any:
+    """Without the connection options of spokes. Marked no_log, they would censor their addresses everywhere else."""
+    if isinstance(value, dict):
+        return {key: REDACTED if key == "spoke" and item else _without_ways(item) for key, item in value.items()}
+    return [_without_ways(item) for item in value] if isinstance(value, list) else value
 
 
 class Task:

@@ -19,6 +19,8 @@ class Found:
     :arg cluster: As module dev_cluster_info returns it.
     :arg argocd: As module argocd_info returns it.
     :arg processes: As module local_processes_info returns them.
+    :arg registered: Clusters as module argocd_cluster_info returns them.
+    :arg duplicates: What is registered twice, from the same module.
     """
 
     host: str
@@ -27,14 +29,17 @@ class Found:
     processes: list[Entry] = field(default_factory=list)
     applications: list[Entry] = field(default_factory=list)
     application_sets: list[Entry] = field(default_factory=list)
+    registered: list[Entry] = field(default_factory=list)
+    duplicates: list[Entry] = field(default_factory=list)
     namespace: str = "argocd"
     problems: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, data: t.Mapping[str, t.Any]) -> Found:
         """From the registered results of the role, of which some were skipped or failed."""
-        results = {name: data.get(name) or {} for name in ("cluster", "argocd", "processes", "applications")}
-        problems = [str(result["msg"]) for result in results.values() if result.get("failed") and result.get("msg")]
+        names = ("cluster", "argocd", "processes", "applications", "registered")
+        results = {name: data.get(name) or {} for name in names}
+        failed = [str(result["msg"]) for result in results.values() if result.get("failed") and result.get("msg")]
         return cls(
             host=data["host"],
             cluster=results["cluster"].get("cluster") or {},
@@ -42,8 +47,11 @@ class Found:
             processes=results["processes"].get("processes") or [],
             applications=results["applications"].get("applications") or [],
             application_sets=results["applications"].get("application_sets") or [],
+            registered=results["registered"].get("clusters") or [],
+            duplicates=results["registered"].get("duplicates") or [],
             namespace=data.get("namespace") or "argocd",
-            problems=problems,
+            # One cause fails several of them.
+            problems=list(dict.fromkeys(failed)),
         )
 
     @property

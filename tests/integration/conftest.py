@@ -13,9 +13,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
+import yaml
+from hubs import Hub
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
 ROOT = pathlib.Path(__file__).parents[2]
 STATE = ROOT / ".state/tests"
@@ -243,3 +248,41 @@ def cluster(tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
 def kubeconfig(cluster: dict[str, t.Any]) -> str:
     """Path of that cluster's kubeconfig."""
     return str(cluster["kubeconfig"])
+
+
+@pytest.fixture(scope="session")
+def spoke_kubeconfig(cluster: dict[str, t.Any], tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of the kubeconfig of a second cluster, deleted with the first."""
+    arguments = {"name": f"{cluster['name']}-spoke", "provider": "kwok", "tools": tools}
+    state = {"state_dir": str(STATE / str(os.getpid()))}
+    return str(_module(tmp_path_factory.mktemp("spoke"), "dev_cluster", arguments | state)["cluster"]["kubeconfig"])
+
+
+@pytest.fixture(scope="session")
+def definitions(kubeconfig: str, tools: dict[str, str]) -> None:
+    """Argo CD's own, from its release."""
+    found = [
+        item
+        for item in yaml.safe_load_all(pathlib.Path(tools["argocd-install"]).read_text())
+        if item["kind"] == "CustomResourceDefinition"
+    ]
+    assert len(found) == 3
+    command = [tools["kubectl"], "--kubeconfig", kubeconfig]
+    apply = [*command, "apply", "--server-side", "--force-conflicts", "--filename=-"]
+    subprocess.run(apply, input=yaml.safe_dump_all(found), text=True, check=True, capture_output=True)
+    kube, deadline = Kube.from_params({"kubeconfig": kubeconfig}), time.monotonic() + 30
+    while len((kube.get_path("/apis/argoproj.io/v1alpha1") or {}).get("resources", [])) < len(found):
+        assert time.monotonic() < deadline, "Argo CD's definitions are not served"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def hub(kubeconfig: str, kubectl: str, definitions: None) -> t.Iterator[Hub]:
+    """A namespace of Argo CD's on the first cluster."""
+    made = Hub(kubeconfig, kubectl)
+    made.kubectl("create", "namespace", made.namespace)
+    made.kubectl("-n", made.namespace, "create", "configmap", "argocd-cm")
+    yield made
+    for item in made.kube.list("argoproj.io/v1alpha1", "Application", made.namespace):
+        made.kube.merge(f"{made.path('applications')}/{item['metadata']['name']}", {"metadata": {"finalizers": None}})
+    made.kubectl("delete", "namespace", made.namespace, "--wait=false")

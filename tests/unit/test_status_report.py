@@ -122,6 +122,80 @@ def test_processes_beside_a_stopped_cluster_are_shown() -> None:
     assert "APPLICATIONS" not in text
 
 
+def registered(name: str, **more: t.Any) -> dict[str, t.Any]:
+    credential = {
+        "kind": "token",
+        "expires": None,
+        "seconds_left": None,
+        "expired": False,
+        **more.pop("credential", {}),
+    }
+    return {
+        "name": name,
+        "server": f"https://{name}.example.com",
+        "secret": f"cluster-{name}",
+        "implicit": False,
+        "credential": credential,
+        "connection": None,
+        "applications": [],
+        "owner": "",
+        "problem": "",
+        **more,
+    }
+
+
+IMPLICIT = registered("in-cluster", implicit=True, secret=None, credential={"kind": "none"})
+
+
+def test_registered_clusters() -> None:
+    clusters = [
+        IMPLICIT,
+        registered(
+            "tokyo",
+            credential={"seconds_left": 12 * 86400 + 5},
+            connection={"status": "Successful", "kubernetes": "1.36"},
+            applications=["web", "db"],
+            owner="fleet",
+        ),
+        registered("seoul", credential={"kind": "client_certificate", "seconds_left": -3 * 3600, "expired": True}),
+        registered("", server="", problem="its config is not a JSON object", applications=None, secret="broken"),
+    ]
+    twice = [{"field": "name", "value": "tokyo", "secrets": ["a", "b"]}]
+    lines = status_report([host(argocd=ARGOCD, registered={"clusters": clusters, "duplicates": twice})]).splitlines()
+    begin = lines.index("REGISTERED CLUSTERS")
+    table = [[cell for cell in line.split("  ") if cell] for line in lines[begin + 1 : begin + 8]]
+    assert [[cell.strip() for cell in row] for row in table] == [
+        ["NAME", "SERVER", "CREDENTIAL", "EXPIRES", "CONNECTION", "APPLICATIONS", "OWNER"],
+        ["in-cluster", "https://in-cluster.example.com", "none", "0"],
+        ["tokyo", "https://tokyo.example.com", "token", "in 12 d", "Successful", "2", "fleet"],
+        ["seoul", "https://seoul.example.com", "client certificate", "expired 3 h ago", "0"],
+        ["broken", "token"],
+        ["broken: its config is not a JSON object"],
+        ["tokyo: the name of more than one Secret, a, b"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(12 * 86400, "in 12 d"), (47 * 3600, "in 47 h"), (7199, "in 119 min"), (60, "in 60 s"), (0, "in 0 s")],
+)
+def test_the_end_of_a_credential(seconds: int, expected: str) -> None:
+    clusters = {"clusters": [registered("tokyo", credential={"seconds_left": seconds})]}
+    assert f"  {expected}  " in status_report([host(argocd=ARGOCD, registered=clusters)])
+
+
+@pytest.mark.parametrize("clusters", [[], [IMPLICIT]])
+def test_a_hub_without_spokes_has_no_table_of_them(clusters: list[dict[str, t.Any]]) -> None:
+    found = {"clusters": clusters, "duplicates": []}
+    assert "REGISTERED" not in status_report([host(argocd=ARGOCD, registered=found)])
+
+
+def test_registered_clusters_that_cannot_be_read() -> None:
+    text = status_report([host(argocd=ARGOCD, registered={"failed": True, "msg": "forbidden"})])
+    assert "REGISTERED" not in text
+    assert "dev: forbidden" in text
+
+
 def test_several_clusters_share_a_table_and_hubs_have_their_own() -> None:
     spoke = {"host": "spoke", "cluster": {"cluster": {**CLUSTER, "name": "spoke"}}, "argocd": {"installed": False}}
     text = status_report([host(argocd=ARGOCD, applications=APPLICATIONS), spoke])

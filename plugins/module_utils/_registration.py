@@ -1,0 +1,395 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One cluster: its manager account on the spoke, its credential, its Secret on the hub.
+
+Nothing is written on the hub before the credential has been tried, exactly as Argo CD will use it.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_account as accounts
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_plan as planning
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_plan import Connection, Desired
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import (
+    Endpoint,
+    Identity,
+    ProbeError,
+    probe,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import (
+    EXPIRES,
+    IN_CLUSTER,
+    MANAGER,
+    RULES,
+    Registered,
+    claims,
+    normalized,
+    registered,
+    secret_name,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import (
+    AWS,
+    CLIENT_CERTIFICATE,
+    EXEC,
+    FULL,
+    TOKEN,
+    TOKEN_SECRET,
+    Account,
+    Wanted,
+    check_reachable_from_hub,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spoke import Access, Api, access
+
+Object = dict[str, t.Any]
+
+CREATED, UPDATED, UNCHANGED, REMOVED = "created", "updated", "unchanged", "removed"
+_SETTLING = 5.0  # seconds in which a spoke's API server comes to know new rights
+_UNREACHABLE = ("dns", "refused", "timeout", "unreachable")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for all clusters of a run.
+
+    :arg owner: Which inventory registers them, empty for none.
+    :arg hub_is_local: Whether Argo CD runs as processes on this machine.
+    :arg hub_id: What tells the hub from a spoke: the uid of its namespace kube-system.
+    :arg timeout: Seconds for a spoke's connection and for each of its answers.
+    """
+
+    namespace: str = "argocd"
+    owner: str = ""
+    take_over: bool = False
+    rotate: str = planning.DUE
+    check_mode: bool = False
+    hub_is_local: bool = False
+    hub_id: str = ""
+    timeout: float = 10.0
+    now: datetime = field(default_factory=lambda: datetime.now().astimezone())
+
+
+@dataclass
+class Outcome:
+    """What became of a cluster, or would."""
+
+    name: str
+    server: str = ""
+    secret: str = ""
+    action: str = UNCHANGED
+    changes: list[str] = field(default_factory=list)
+    account_changes: list[str] = field(default_factory=list)
+    credential: str = ""
+    expires: str | None = None
+    renewed: str = ""
+    adopted: bool = False
+    notes: list[str] = field(default_factory=list)
+    before: Object = field(default_factory=dict)
+    after: Object = field(default_factory=dict)
+    error: HubspokeError | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was, or would be, written."""
+        return bool(self.changes or self.account_changes) or self.action == REMOVED
+
+
+@dataclass
+class _Credential:
+    """What a cluster is to be reached with."""
+
+    token: str = ""
+    reason: str = ""
+    account_changes: tuple[str, ...] = ()
+    replaces: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+class Registrar:
+    """Registers clusters on one hub; used by several threads.
+
+    :arg hub: None in check mode, where the hub is yet to be made.
+    :arg before_write: Called before the first change, as often as there is one.
+    """
+
+    def __init__(self, hub: Kube | None, options: Options, before_write: Callable[[], None]) -> None:
+        self._hub, self._options, self._before_write = hub, options, before_write
+
+    def locate(self, wanted: Wanted) -> tuple[Connection, Access | None]:
+        """Where Argo CD is to connect, and how the spoke is reached from here.
+
+        :raises HubspokeError: neither says where the cluster is.
+        """
+        found = access(wanted.spoke, self._options.timeout) if wanted.spoke and wanted.spoke_present else None
+        server = wanted.server or (found.endpoint.server if found else "")
+        if not server:
+            return Connection(""), None
+        if not wanted.server and not wanted.in_cluster:
+            check_reachable_from_hub(wanted.name, server, self._options.hub_is_local)
+        own = found.endpoint if found else Endpoint(server)
+        ca = wanted.ca if wanted.ca is not None else own.ca
+        name = wanted.server_name
+        if name is None:
+            name = own.server_name if normalized(own.server) == normalized(server) else ""
+        insecure = wanted.insecure or (own.insecure and wanted.ca is None)
+        return Connection(server, "" if insecure else ca, name, insecure), found
+
+    # Present
+
+    def present(self, wanted: Wanted, found: Registered | None) -> Outcome:
+        """Have it registered.
+
+        :raises HubspokeError: it cannot be reached, is not what it should be, or may not be changed.
+        """
+        connection, way = self.locate(wanted)
+        self._check_owner(wanted, found)
+        credential = self._credential(wanted, connection, way, found)
+        want = planning.desired(wanted, connection, credential.token, found, self._options.owner)
+        outcome = self._outcome(wanted, found, want, credential)
+        if self._options.check_mode or not outcome.changes:
+            return outcome
+        self._before_write()
+        secret = self._write(planning.body(want, found, self._options.namespace))
+        outcome.secret = secret["metadata"]["name"]
+        if credential.replaces and way:
+            with Api(way) as api:
+                accounts.forget_token(api, wanted.account, credential.replaces)
+        return outcome
+
+    def _check_owner(self, wanted: Wanted, found: Registered | None) -> None:
+        owner = self._options.owner
+        if found and found.owner and owner and found.owner != owner and not self._options.take_over:
+            raise HubspokeError(
+                f"owner is {owner}, but Secret {found.secret} is owned by {found.owner}.",
+                "Register it from one inventory only; take_over: true moves it to this one.",
+            )
+
+    def _outcome(self, wanted: Wanted, found: Registered | None, want: Desired, credential: _Credential) -> Outcome:
+        changes = planning.changes(want, found)
+        before, after = planning.shown(want, found)
+        if credential.account_changes:
+            after = {**after, "account": list(credential.account_changes)}
+        expires = want.annotations.get(EXPIRES)
+        return Outcome(
+            name=wanted.name,
+            server=want.data["server"],
+            secret=found.secret if found else secret_name(want.data["server"]),
+            action=CREATED if found is None else UPDATED if changes or credential.account_changes else UNCHANGED,
+            changes=changes,
+            account_changes=list(credential.account_changes),
+            credential=wanted.credential,
+            expires=None if expires in (None, planning.NOT_YET) else expires,
+            renewed=credential.reason,
+            adopted=found is not None and not found.owner and bool(self._options.owner),
+            notes=credential.notes,
+            before=before,
+            after=after,
+        )
+
+    def _write(self, body: Object) -> Object:
+        assert self._hub
+        metadata = body["metadata"]
+        path = f"/api/v1/namespaces/{metadata['namespace']}/secrets/{metadata['name']}"
+        return self._hub.apply_path(path, body, MANAGER)
+
+    # The credential
+
+    def _credential(
+        self, wanted: Wanted, connection: Connection, way: Access | None, found: Registered | None
+    ) -> _Credential:
+        if wanted.in_cluster or wanted.by_arn:
+            return _Credential()
+        if not wanted.spoke_present:
+            token = found.token if found else planning.NOT_YET
+            return _Credential(token if wanted.makes_account else "")
+        if not wanted.makes_account:
+            return self._given(wanted, connection, way)
+        reason = planning.renewal(wanted, found, self._options.now, self._options.rotate)
+        if reason or found is None:
+            return self._issue(wanted, connection, way, found, reason)
+        return self._keep(wanted, connection, way, found)
+
+    def _given(self, wanted: Wanted, connection: Connection, way: Access | None) -> _Credential:
+        """A credential of the user's: tried, where it can be from here."""
+        result = _Credential()
+        if not wanted.probe:
+            return result
+        given = wanted.given
+        if wanted.credential in (AWS, EXEC):
+            result.notes += self._try_command(wanted, connection)
+            return result
+        identity = Identity(
+            token=given.get("bearerToken", ""),
+            username=given.get("username", ""),
+            password=given.get("password", ""),
+            certificate=given["certificate"] if wanted.credential == CLIENT_CERTIFICATE else "",
+            key=given["key"] if wanted.credential == CLIENT_CERTIFICATE else "",
+        )
+        result.notes += self._probe(wanted, connection, way, identity)
+        return result
+
+    def _try_command(self, wanted: Wanted, connection: Connection) -> list[str]:
+        """Only the hub has the command and its surroundings for sure; the server itself can be tried."""
+        try:
+            probe(self._endpoint(wanted, connection), Identity(), ())
+        except ProbeError as error:
+            if error.kind not in ("unauthenticated", "forbidden"):
+                raise
+        return [f"credential {wanted.credential} is made by the hub and was not tried from here"]
+
+    def _keep(self, wanted: Wanted, connection: Connection, way: Access | None, found: Registered) -> _Credential:
+        """The token that is there, if it still does what it is for."""
+        result = _Credential(found.token)
+        recorded = found.annotations.get(RULES)
+        look = wanted.account.rules != FULL or recorded != accounts.digest(wanted.account)
+        if wanted.probe:
+            try:
+                result.notes += self._probe(wanted, connection, way, Identity(token=found.token))
+            except ProbeError as error:
+                if error.kind in ("unauthenticated", "clock"):
+                    return self._issue(wanted, connection, way, found, "its token is not accepted any more")
+                if error.kind != "forbidden":
+                    raise
+                look = True
+        if look and way:
+            with Api(way) as api:
+                account = accounts.read(api, wanted.account)
+                result.account_changes = account.changes
+                if account.changes and not self._options.check_mode:
+                    self._before_write()
+                    accounts.write(api, account, self._options.owner)
+                    self._prove(wanted, connection, way, found.token)
+        return result
+
+    def _issue(
+        self, wanted: Wanted, connection: Connection, way: Access | None, found: Registered | None, reason: str
+    ) -> _Credential:
+        """A new token, proven."""
+        if way is None:
+            raise HubspokeError(
+                f"{reason}, and spoke is not given.", "Give the connection by which the spoke is reached from here."
+            )
+        with Api(way) as api:
+            self._check_is_not_hub(api)
+            account = accounts.read(api, wanted.account)
+            result = _Credential(planning.NOT_YET, reason, account.changes)
+            if self._options.check_mode:
+                return result
+            self._before_write()
+            if account.changes:
+                accounts.write(api, account, self._options.owner)
+            if wanted.credential == TOKEN_SECRET:
+                old = found.token if found and found.credential == TOKEN_SECRET else ""
+                result.token = accounts.token_secret(api, wanted.account, old)[1]
+                result.replaces = old
+            else:
+                result.token = accounts.request_token(api, wanted.account, wanted.lifetime)
+                self._check_lifetime(wanted, result)
+        if wanted.probe:
+            result.notes += self._prove(wanted, connection, way, result.token)
+        return result
+
+    def _check_is_not_hub(self, api: Api) -> None:
+        try:
+            namespace = api.get("/api/v1/namespaces/kube-system")
+        except ApiError:
+            return  # whoever may not read it may still be allowed what is needed
+        if namespace and self._options.hub_id and namespace["metadata"].get("uid") == self._options.hub_id:
+            raise HubspokeError(
+                "spoke is the hub itself.",
+                f"Give server: {IN_CLUSTER} and no spoke, or correct kubeconfig and context.",
+            )
+
+    def _check_lifetime(self, wanted: Wanted, result: _Credential) -> None:
+        told = claims(result.token)
+        granted = int(told.get("exp", 0)) - int(told.get("iat", 0))
+        if 0 < granted < wanted.lifetime - 60:
+            result.notes.append(f"token_lifetime: {wanted.lifetime} s asked for, {granted} s granted by the spoke")
+
+    # Trying it
+
+    def _endpoint(self, wanted: Wanted, connection: Connection) -> Endpoint:
+        return Endpoint(
+            server=connection.server,
+            ca=connection.ca,
+            server_name=connection.server_name,
+            insecure=connection.insecure,
+            proxy=wanted.proxy,
+            timeout=self._options.timeout,
+        )
+
+    def _probe(self, wanted: Wanted, connection: Connection, way: Access | None, identity: Identity) -> list[str]:
+        """Try a credential at the address that the hub will use, or else at the one that is used here.
+
+        :returns: What was not tried.
+        :raises ProbeError: it does not do what it is for.
+        """
+        endpoint, rights = self._endpoint(wanted, connection), accounts.rights(wanted.account)
+        elsewhere = way is not None and normalized(way.endpoint.server) != normalized(connection.server)
+        try:
+            probe(endpoint, identity, rights)
+        except ProbeError as error:
+            if not (elsewhere and way and error.kind in _UNREACHABLE):
+                raise
+            probe(replace(endpoint, via=way.endpoint.server), identity, rights)
+            return [f"tried at {way.endpoint.server}, since from here {error.message.rstrip('.')}"]
+        return []
+
+    def _prove(self, wanted: Wanted, connection: Connection, way: Access | None, token: str) -> list[str]:
+        """The same for a token that was just made: its rights take a moment to be known everywhere."""
+        deadline, pause = time.monotonic() + _SETTLING, 0.02
+        while True:
+            try:
+                return self._probe(wanted, connection, way, Identity(token=token))
+            except ProbeError as error:
+                if error.kind not in ("forbidden", "unauthenticated") or time.monotonic() > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(pause * 2, 1)
+
+    # Absent
+
+    def absent(self, found: Registered, wanted: Wanted | None, account: Account) -> Outcome:
+        """Have it registered no longer, and what this inventory made of the account removed."""
+        outcome = Outcome(found.name, found.server, found.secret, REMOVED, credential=found.credential)
+        outcome.before = planning.shown(Desired({}, {}, {}, {}), found)[0]
+        if self._options.check_mode:
+            return outcome
+        assert self._hub
+        self._before_write()
+        self._hub.delete_path(f"/api/v1/namespaces/{self._options.namespace}/secrets/{found.secret}")
+        if found.credential in (TOKEN, TOKEN_SECRET) and found.account:
+            outcome.notes += self._remove_account(found, wanted, account)
+        return outcome
+
+    def _remove_account(self, found: Registered, wanted: Wanted | None, account: Account) -> list[str]:
+        way = access(wanted.spoke, self._options.timeout) if wanted and wanted.spoke else None
+        if way is None:
+            tls = (found.config or {}).get("tlsClientConfig") or {}
+            endpoint = Endpoint(
+                server=found.server.rstrip("/"),
+                ca=planning.text_of(tls.get("caData")),
+                server_name=tls.get("serverName") or "",
+                insecure=bool(tls.get("insecure")),
+                timeout=self._options.timeout,
+            )
+            way = Access(endpoint, Identity(token=found.token), {})
+        try:
+            with Api(way) as api:
+                left = accounts.remove(api, account, self._options.owner)
+        except HubspokeError as error:
+            return [f"its account {found.account} could not be removed from the spoke: {error.message}"]
+        return [f"left on the spoke, since others made it: {', '.join(left)}"] if left else []
+
+
+def reread(hub: Kube, namespace: str, secret: str) -> Registered | None:
+    """One cluster Secret as it is now."""
+    found = hub.get_path(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
+    return registered(found) if found else None

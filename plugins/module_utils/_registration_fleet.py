@@ -1,0 +1,284 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""All clusters of a hub in one process: read once, done side by side, one result each."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_targets as targeting
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration import (
+    UNCHANGED,
+    Options,
+    Outcome,
+    Registrar,
+    reread,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_lease import Lease
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import (
+    SELECTOR,
+    Registered,
+    normalized,
+    registered,
+)
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import Account, Wanted
+
+_SAID_EVERY = 100
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What is to be done with all clusters.
+
+    :arg clusters: Those to have registered, or not.
+    :arg prune: Whether others of the same owner are removed.
+    :arg protected: Names that are never removed.
+    :arg remove_applications: Whether Applications on a removed cluster are removed first.
+    :arg concurrency: How many clusters are worked on at once.
+    """
+
+    clusters: tuple[Wanted, ...]
+    options: Options
+    prune: bool = False
+    protected: frozenset[str] = frozenset()
+    remove_applications: bool = False
+    removal_timeout: float = 300
+    concurrency: int = 16
+
+
+def check(clusters: Sequence[Wanted]) -> None:
+    """:raises HubspokeError: two of them are the same."""
+    names: set[str] = set()
+    servers: dict[str, str] = {}
+    for wanted in clusters:
+        if wanted.name in names:
+            raise HubspokeError(f"Cluster {wanted.name}: name is given twice.", "Give each cluster its own.")
+        names.add(wanted.name)
+        server = normalized(wanted.server) if wanted.server else ""
+        if server and servers.setdefault(server, wanted.name) != wanted.name:
+            raise HubspokeError(
+                f"Cluster {wanted.name}: server {wanted.server} is that of {servers[server]} too.",
+                "Register it once, under one name.",
+            )
+
+
+class Index:
+    """What is registered on the hub, by address and by name."""
+
+    def __init__(self, secrets: Iterable[Registered], options: Options) -> None:
+        self._options = options
+        self.all = tuple(secrets)
+        self._servers: dict[str, list[Registered]] = {}
+        self._names: dict[str, list[Registered]] = {}
+        for secret in self.all:
+            self._servers.setdefault(normalized(secret.server), []).append(secret)
+            self._names.setdefault(secret.name, []).append(secret)
+
+    def match(self, wanted: Wanted, server: str) -> Registered | None:
+        """The Secret of a cluster, None where there is none.
+
+        :raises HubspokeError: there are several, or its name is another cluster's.
+        """
+        found = self._servers.get(normalized(server), []) if server else []
+        named = self._names.get(wanted.name, [])
+        if len(found) > 1:
+            secrets = ", ".join(sorted(secret.secret for secret in found))
+            raise HubspokeError(
+                f"server {server} is registered more than once, by the Secrets {secrets}.",
+                "Delete those that are too many; Argo CD takes whichever it finds first.",
+            )
+        if found:
+            others = [secret for secret in named if secret is not found[0]]
+            if others and wanted.state == "present":
+                raise _taken(others[0])
+            return found[0]
+        if len(named) == 1 and (wanted.state == "absent" or (named[0].owner and named[0].owner == self._options.owner)):
+            return named[0]  # ours, at an address that it has no longer
+        if named and wanted.state == "present":
+            raise _taken(named[0])
+        return None
+
+
+def _taken(other: Registered) -> HubspokeError:
+    return HubspokeError(
+        f"name is that of Secret {other.secret}, which registers {other.server}.",
+        "Choose another name, or delete that Secret; two clusters of one name cannot be told apart by Applications.",
+    )
+
+
+class FleetRun:
+    """One run over all clusters.
+
+    :arg hub: None in check mode, where the hub is yet to be made.
+    """
+
+    def __init__(self, hub: Kube | None, fleet: Fleet, progress: Progress) -> None:
+        self._hub, self._fleet, self._progress = hub, fleet, progress
+        self._lease = Lease(hub, fleet.options.namespace, progress) if hub else None
+        self._options = fleet.options
+
+    def run(self) -> list[Outcome]:
+        """What became of each cluster, in the order of the clusters, pruned ones after them.
+
+        :raises HubspokeError: the hub cannot be used, or two clusters are the same; what goes wrong with one cluster is
+            in its outcome.
+        """
+        check(self._fleet.clusters)
+        if self._hub:
+            self._options = replace(self._options, hub_id=self._hub_id(self._hub))
+        registrar = Registrar(self._hub, self._options, self._lease.take if self._lease else lambda: None)
+        index = Index(self._secrets(), self._options)
+        try:
+            return self._all(registrar, index)
+        finally:
+            if self._lease:
+                self._lease.release()
+
+    def _hub_id(self, hub: Kube) -> str:
+        namespace = self._options.namespace
+        if hub.get_path(f"/api/v1/namespaces/{namespace}") is None:
+            raise HubspokeError(
+                f"The hub has no namespace {namespace}.", "Install Argo CD there first, or correct namespace."
+            )
+        if hub.get_path("/apis/argoproj.io/v1alpha1") is None:
+            raise HubspokeError(
+                "The hub has no Argo CD: it does not know Applications.",
+                "Install Argo CD first (role argocd), or correct kubeconfig and context.",
+            )
+        try:
+            found = hub.get_path("/api/v1/namespaces/kube-system")
+        except ApiError:
+            return ""
+        return str(found["metadata"]["uid"]) if found else ""
+
+    def _secrets(self) -> list[Registered]:
+        if not self._hub:
+            return []
+        query: dict[str, t.Any] = {"labelSelector": SELECTOR, "limit": 500}
+        found: list[Registered] = []
+        while True:
+            page = self._hub.request("GET", f"/api/v1/namespaces/{self._options.namespace}/secrets", query=query)
+            found += [registered(item) for item in page.get("items") or []]
+            query["continue"] = (page.get("metadata") or {}).get("continue")
+            if not query["continue"]:
+                return found
+
+    def _all(self, registrar: Registrar, index: Index) -> list[Outcome]:
+        matched: set[str] = set()
+        targets = _Targets(self._hub, self._options.namespace)
+        done = _Counter(len(self._fleet.clusters), self._progress)
+
+        def one(wanted: Wanted) -> Outcome:
+            outcome = self._one(wanted, lambda: self._work(wanted, registrar, index, targets, matched))
+            done.count(outcome)
+            return outcome
+
+        with ThreadPoolExecutor(max(1, self._fleet.concurrency), thread_name_prefix="cluster") as pool:
+            outcomes = list(pool.map(one, self._fleet.clusters))
+        if self._fleet.prune:
+            failed = {outcome.name for outcome in outcomes if outcome.error}
+            for secret in self._superfluous(index, matched, failed):
+                account = _account(secret)
+                outcomes.append(
+                    self._one(None, lambda: self._remove(registrar, secret, None, account, targets), secret)  # noqa: B023
+                )
+        return outcomes
+
+    def _superfluous(self, index: Index, matched: set[str], failed: set[str]) -> list[Registered]:
+        """What this inventory registered and does not have any more."""
+        owner = self._options.owner
+        keep = self._fleet.protected | failed | {wanted.name for wanted in self._fleet.clusters}
+        return [
+            secret
+            for secret in index.all
+            if owner and secret.owner == owner and secret.secret not in matched and secret.name not in keep
+        ]
+
+    def _one(self, wanted: Wanted | None, work: Callable[[], Outcome], secret: Registered | None = None) -> Outcome:
+        """Whatever goes wrong with a cluster is its own affair."""
+        name = wanted.name if wanted else secret.name if secret else ""
+        try:
+            return work()
+        except HubspokeError as error:
+            text = error.message if error.message.startswith("Cluster ") else f"Cluster {name}: {error.message}"
+            server = secret.server if secret else wanted.server if wanted else ""
+            return Outcome(name, server, error=HubspokeError(text, error.remedy))
+
+    def _work(
+        self, wanted: Wanted, registrar: Registrar, index: Index, targets: _Targets, matched: set[str]
+    ) -> Outcome:
+        server = wanted.server or registrar.locate(wanted)[0].server
+        found = index.match(wanted, server)
+        if found:
+            matched.add(found.secret)
+        if wanted.state == "absent":
+            if found is None:
+                return Outcome(wanted.name, server, action=UNCHANGED)
+            return self._remove(registrar, found, wanted, wanted.account, targets)
+        try:
+            return registrar.present(wanted, found)
+        except ApiError as error:
+            if error.status != 409 or not found or not self._hub:
+                raise
+            # Somebody changed the Secret since it was read: once more, with what it is now.
+            return registrar.present(wanted, reread(self._hub, self._options.namespace, found.secret))
+
+    def _remove(
+        self, registrar: Registrar, secret: Registered, wanted: Wanted | None, account: Account, targets: _Targets
+    ) -> Outcome:
+        if secret.name in self._fleet.protected:
+            raise HubspokeError("it is protected.", "Take it out of protected first.")
+        found = targets.of(secret)
+        if found and not self._fleet.remove_applications:
+            raise HubspokeError(
+                f"{targeting.words(found)} still target{'s' if len(found) == 1 else ''} it.",
+                "Move or delete them first, or set remove_applications: true to have the Applications removed with it. "
+                f"{targeting.consequence(found)}",
+            )
+        if found and self._hub and not self._options.check_mode:
+            targeting.remove(self._hub, found, self._fleet.removal_timeout, self._progress)
+        outcome = registrar.absent(secret, wanted, account)
+        outcome.changes = [f"removed {targeting.words(found)}"] if found else []
+        return outcome
+
+
+def _account(secret: Registered) -> Account:
+    """The account as its Secret remembers it."""
+    namespace, _slash, name = secret.account.partition("/")
+    places = secret.namespaces if secret.namespaces and not secret.cluster_resources else ()
+    return Account(namespace, name, (), places)
+
+
+class _Targets:
+    """Read when they are first asked for: most runs remove nothing."""
+
+    def __init__(self, hub: Kube | None, namespace: str) -> None:
+        self._hub, self._namespace = hub, namespace
+        self._read: targeting.Targets | None = None
+
+    def of(self, secret: Registered) -> tuple[targeting.Target, ...]:
+        if not self._hub:
+            return ()
+        if self._read is None:
+            self._read = targeting.read(self._hub, self._namespace)
+        return self._read.of(secret.server, secret.name)
+
+
+class _Counter:
+    """Tells how far a large fleet is."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total, self._progress, self._done, self._failed = total, progress, 0, 0
+
+    def count(self, outcome: Outcome) -> None:
+        self._done += 1
+        self._failed += outcome.error is not None
+        if self._total >= _SAID_EVERY and self._done % _SAID_EVERY == 0:
+            told = f", {self._failed} of them failed" if self._failed else ""
+            self._progress(f"{self._done} of {self._total} clusters{told}")
