@@ -88,10 +88,13 @@ def objects(api_version: str, kind: str, namespace: str | None = None, cluster: 
 
 def applications() -> dict[str, tuple[str, str]]:
     """Sync status and health of every Application, by its name."""
-    return {
-        item["metadata"]["name"]: (item["status"]["sync"]["status"], item["status"]["health"]["status"])
-        for item in objects("argoproj.io/v1alpha1", "Application")
-    }
+    found = {}
+    for item in objects("argoproj.io/v1alpha1", "Application"):
+        status = item.get("status") or {}  # none until Argo CD has seen it
+        found[item["metadata"]["name"]] = tuple(
+            str((status.get(part) or {}).get("status", "")) for part in ("sync", "health")
+        )
+    return found
 
 
 def processes() -> dict[int, str]:

@@ -229,6 +229,12 @@ removal_timeout:
   description: Seconds to wait until they are gone.
   type: int
   default: 300
+probe_from_hub:
+  description:
+    - Whether each new address is also tried from the hub, before it is written, by a short-lived Pod with Argo CD's own image.
+    - Where O(hub_is_local) is true there is no need for it.
+  type: bool
+  default: false
 hub_is_local:
   description: Whether Argo CD runs as processes on this machine, so that it may use addresses that mean this machine.
   type: bool

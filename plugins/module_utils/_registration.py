@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_account as accounts
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_hub_probe as hub_probe
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_plan as planning
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
@@ -61,6 +62,7 @@ class Options:
 
     :arg owner: Which inventory registers them, empty for none.
     :arg hub_is_local: Whether Argo CD runs as processes on this machine.
+    :arg hub_image: Image with which a Pod on the hub tries each new address; empty for none.
     :arg hub_id: What tells the hub from a spoke: the uid of its namespace kube-system.
     :arg timeout: Seconds for a spoke's connection and for each of its answers.
     """
@@ -72,6 +74,7 @@ class Options:
     check_mode: bool = False
     hub_is_local: bool = False
     hub_id: str = ""
+    hub_image: str = ""
     timeout: float = 10.0
     now: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
@@ -156,12 +159,22 @@ class Registrar:
         if self._options.check_mode or not outcome.changes:
             return outcome
         self._before_write()
+        self._probe_from_hub(connection, found)
         secret = self._write(planning.body(want, found, self._options.namespace))
         outcome.secret = secret["metadata"]["name"]
         if credential.replaces and way:
             with Api(way) as api:
                 accounts.forget_token(api, wanted.account, credential.replaces)
         return outcome
+
+    def _probe_from_hub(self, connection: Connection, found: Registered | None) -> None:
+        """What is registered at this address already is Argo CD's own to tell."""
+        known = found is not None and normalized(found.server) == normalized(connection.server)
+        local = not connection.server.startswith("https://") or normalized(connection.server) == normalized(IN_CLUSTER)
+        if self._options.hub_image and self._hub and not known and not local:
+            hub_probe.probe(
+                self._hub, self._options.namespace, connection, self._options.hub_image, self._options.timeout
+            )
 
     def _check_owner(self, wanted: Wanted, found: Registered | None) -> None:
         owner = self._options.owner

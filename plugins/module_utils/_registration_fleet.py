@@ -20,6 +20,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration i
     Registrar,
     reread,
 )
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_hub_probe import image_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_lease import Lease
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import (
     SELECTOR,
@@ -40,6 +41,7 @@ class Fleet:
     :arg prune: Whether others of the same owner are removed.
     :arg protected: Names that are never removed.
     :arg remove_applications: Whether Applications on a removed cluster are removed first.
+    :arg probe_from_hub: Whether a Pod on the hub tries each new address before it is written.
     :arg concurrency: How many clusters are worked on at once.
     """
 
@@ -49,6 +51,7 @@ class Fleet:
     protected: frozenset[str] = frozenset()
     remove_applications: bool = False
     removal_timeout: float = 300
+    probe_from_hub: bool = False
     concurrency: int = 16
 
 
@@ -131,7 +134,7 @@ class FleetRun:
         """
         check(self._fleet.clusters)
         if self._hub:
-            self._options = replace(self._options, hub_id=self._hub_id(self._hub))
+            self._options = replace(self._options, hub_id=self._hub_id(self._hub), hub_image=self._hub_image(self._hub))
         registrar = Registrar(self._hub, self._options, self._lease.take if self._lease else lambda: None)
         index = Index(self._secrets(), self._options)
         try:
@@ -156,6 +159,18 @@ class FleetRun:
         except ApiError:
             return ""
         return str(found["metadata"]["uid"]) if found else ""
+
+    def _hub_image(self, hub: Kube) -> str:
+        if not self._fleet.probe_from_hub or self._options.hub_is_local:
+            return ""  # where Argo CD runs on this machine, what is seen from here is what it sees
+        image = image_of(hub, self._options.namespace)
+        if not image:
+            namespace = self._options.namespace
+            raise HubspokeError(
+                f"probe_from_hub needs the image of Argo CD's repo server, which is not in namespace {namespace}.",
+                "Install Argo CD first, or leave it out.",
+            )
+        return image
 
     def _secrets(self) -> list[Registered]:
         if not self._hub:

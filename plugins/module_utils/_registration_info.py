@@ -212,5 +212,5 @@ def _sets(targets: t.Sequence[Target] | None) -> list[str] | None:
 
 
 def _problem(one: Registered) -> str:
-    lacks = [f"it has no {field}" for field in ("name", "server") if one.secret and not getattr(one, field)]
+    lacks = [f"it has no {field}" for field in ("name", "server") if not getattr(one, field)]
     return ", ".join([one.problem, *lacks] if one.problem else lacks)

@@ -80,8 +80,8 @@ def secure(wire: Wire, endpoint: Endpoint, identity: Identity, context: ssl.SSLC
 
 
 def _handshake(wire: Wire, endpoint: Endpoint, context: ssl.SSLContext) -> None:
-    wire.sock.settimeout(wire.left())
     try:
+        wire.sock.settimeout(wire.left())
         wire.sock = context.wrap_socket(wire.sock, server_hostname=endpoint.name.rstrip("."))
     except BaseException:
         wire.end()

@@ -184,10 +184,11 @@ def consequence(targets: t.Sequence[Target]) -> str:
     cascading = [target for target in applications if target.cascade]
     if not applications:
         return ""
+    they, have, lack = ("it", "has", "lacks") if len(applications) == 1 else ("they", "have", "lack")
     if not cascading:
-        return f"What they deployed stays, since they lack Argo CD's finalizer {FINALIZER}."
+        return f"What {they} deployed stays, since {they} {lack} Argo CD's finalizer {FINALIZER}."
     if len(cascading) == len(applications):
-        return f"What they deployed is deleted too, since they have Argo CD's finalizer {FINALIZER}."
+        return f"What {they} deployed is deleted too, since {they} {have} Argo CD's finalizer {FINALIZER}."
     staying = [target for target in applications if not target.cascade]
     return (
         f"What {words(cascading)} deployed is deleted too, through Argo CD's finalizer {FINALIZER}; "

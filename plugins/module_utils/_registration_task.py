@@ -24,6 +24,7 @@ RUN_SPEC: dict[str, t.Any] = {
     "protected": {"type": "list", "elements": "str", "default": []},
     "remove_applications": {"type": "bool", "default": False},
     "removal_timeout": {"type": "int", "default": 300},
+    "probe_from_hub": {"type": "bool", "default": False},
     "hub_is_local": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 10.0},
     "cluster_present": {"type": "bool", "default": True},
@@ -57,6 +58,7 @@ def register(task: Task, clusters: t.Sequence[t.Mapping[str, t.Any]], **further:
         protected=frozenset(params["protected"]),
         remove_applications=params["remove_applications"],
         removal_timeout=params["removal_timeout"],
+        probe_from_hub=params["probe_from_hub"],
         **further,
     )
     absent = task.check_mode and not params["cluster_present"]

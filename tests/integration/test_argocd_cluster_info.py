@@ -389,7 +389,7 @@ def test_applications_are_removed_and_waited_for(hub: Hub) -> None:
     timer.start()
     removed, lines = removal(hub, 20)
     assert removed == ["stuck"]
-    assert lines[0].startswith("removing Application stuck. What they deployed is deleted too")
+    assert lines[0].startswith("removing Application stuck. What it deployed is deleted too")
     assert removal(hub, 5) == ([], [])
     left = hub.kube.list("argoproj.io/v1alpha1", "Application", hub.namespace)
     assert [item["metadata"]["name"] for item in left] == ["other"]

@@ -104,9 +104,16 @@ def test_the_end_of_a_client_certificate() -> None:
     assert (shown["kind"], shown["expires"], shown["seconds_left"]) == (
         "client_certificate", "2026-11-24T12:00:00Z", 3 * 86400
     )  # fmt: skip
-    # A token beside a CA certificate does not end with it.
-    ca = {"bearerToken": CANARY, "tlsClientConfig": {"caData": certificate(NOW)}}
-    assert described(secret(config=ca))["credential"]["expires"] is None
+    # A token does not end with the certificates beside it.
+    for field in ("caData", "certData"):
+        beside = {"bearerToken": CANARY, "tlsClientConfig": {field: certificate(NOW)}}
+        assert described(secret(config=beside))["credential"]["expires"] is None
+
+
+def test_a_certificate_that_is_not_checked() -> None:
+    assert described(secret(config={"tlsClientConfig": {"insecure": True}}))["tls"] == {
+        "insecure": True, "server_name": "", "has_ca": False
+    }  # fmt: skip
 
 
 def test_everything_else_of_a_secret() -> None:

@@ -48,6 +48,8 @@ SEEN = {
 
 def test_connections_out_of_metrics() -> None:
     assert connection.parsed(METRICS.splitlines()) == SEEN
+    # Nothing says in which order the families come.
+    assert connection.parsed(reversed(METRICS.splitlines())) == SEEN
 
 
 @pytest.mark.parametrize(
@@ -304,8 +306,14 @@ def test_reading_through_the_proxy_gives_its_connection_back(serve: t.Callable[.
 
     def answer(handler: t.Any) -> None:
         seen.append(handler.headers["Authorization"])
-        # One that is read to its end, and one that is not even looked at.
-        metrics(handler, 200 if len(seen) % 2 else 503, METRICS * 100)
+        # One that is read to its end, and one that is not even looked at, on connections that could be used again.
+        handler.protocol_version = "HTTP/1.1"
+        handler.close_connection = False
+        text = METRICS * 100
+        handler.send_response(200 if len(seen) % 2 else 503)
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text.encode())
 
     kube = Kube(Configuration(serve(answer).url.removesuffix("/metrics")), connections=2)
 

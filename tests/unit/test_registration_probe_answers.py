@@ -101,8 +101,9 @@ def test_login_page_behind_a_path() -> None:
         ("", "another path"),
     ],
 )
-def test_redirect(location: str, target: str) -> None:
-    where, found, connections = tried(Reply(302, "", {"Location": location}))
+@pytest.mark.parametrize("body", ["", status_of(302, "Found", "elsewhere")])
+def test_redirect(location: str, target: str, body: str | dict[str, t.Any]) -> None:
+    where, found, connections = tried(Reply(302, body, {"Location": location}))
     assert found == (
         f"Cluster tokyo: {where} redirects to {target}, which an API server does not do. {OWN_ADDRESS}",
         "server",
@@ -169,7 +170,7 @@ def test_no_answer_after_the_handshake() -> None:
         with sock.makefile("rb") as file:
             servers.read_request(file)
 
-    where, found, _ = tried(Reply(), timeout=0.5, handler=end)
+    where, found, _ = tried(Reply(), timeout=1.5, handler=end)
     assert found == (
         f"Cluster tokyo: {where} completes the TLS handshake, but closes the connection without an answer. "
         f"{OWN_ADDRESS}",
@@ -197,14 +198,14 @@ def test_an_answer_without_end_is_not_read_to_the_end(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("handler", [servers.hang, servers.drip])
 def test_hangs_after_the_handshake(handler: servers.Handler) -> None:
     started = time.monotonic()
-    where, found, connections = tried(Reply(), timeout=0.4, handler=handler)
+    where, found, connections = tried(Reply(), timeout=1.0, handler=handler)
     assert found == (
-        f"Cluster tokyo: {where} gave no complete answer within 0.4 s after the TLS handshake. "
+        f"Cluster tokyo: {where} gave no complete answer within 1 s after the TLS handshake. "
         "Set server to the API server's own address, or see to the API server, which may be overloaded.",
         "server",
         "timeout",
     )
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 8
     assert connections == 1
 
 
@@ -212,7 +213,7 @@ def test_a_body_that_drips() -> None:
     def handle(sock: socket.socket) -> None:
         servers.drip(sock, b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + b"x" * 900)
 
-    assert tried(Reply(), timeout=0.4, handler=handle).said[1:] == ("server", "timeout")
+    assert tried(Reply(), timeout=1.0, handler=handle).said[1:] == ("server", "timeout")
 
 
 def test_an_api_that_knows_no_reviews() -> None:
@@ -226,8 +227,9 @@ def test_an_api_that_knows_no_reviews() -> None:
 
 
 def test_an_api_that_is_too_busy_for_too_long() -> None:
-    reply = Reply(429, status_of(429, "TooManyRequests", "later."), {"Retry-After": "1"})
-    where, found, connections = tried(reply, timeout=0.5)
+    reply = Reply(429, status_of(429, "TooManyRequests", "later."), {"Retry-After": "0"})
+    replies = iter([reply] * 9 + [servers.review(True)])
+    where, found, connections = tried(lambda _: next(replies), timeout=0.5)
     assert found == (
         f"Cluster tokyo: {where} answers 429 to a question for rights: later. "
         "Set server to the address of a Kubernetes API server that is in working order.",
@@ -548,6 +550,17 @@ def test_what_may_have_been_done_is_not_repeated() -> None:
             with pytest.raises(ProbeError, match=r"closes the connection without an answer\."):
                 session.request("POST", "/api/v1/namespaces", {})
         assert (server.connections, len(requests)) == (1, 1)
+
+
+def test_nothing_is_ever_sent_without_tls() -> None:
+    with servers.Server(servers.tls(PAIR, servers.http(lambda _: servers.review(True)))) as server:
+        with Session(Endpoint(f"https://127.0.0.1:{server.port}", ca=AUTHORITY.pem), TOKEN) as session:
+            assert session._connection is not None
+            # After this http.client would connect by itself.
+            session._connection.sock = None
+            with pytest.raises(ProbeError):
+                session.request("GET", "/version")
+        assert server.connections == 1
 
 
 def test_session_leaves_401_and_403_to_its_caller() -> None:

@@ -18,7 +18,7 @@ from unit.registration_probe_servers import CANARY, HOUR, NOW, failure, said
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_probe_certificates as certificates
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_probe_tls as tls
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_probe_wire as wire
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import Endpoint, Identity
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import Endpoint, Identity, probe
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe_types import moment
 
 AUTHORITY = servers.Authority("kubernetes")
@@ -160,6 +160,14 @@ def test_no_answer_to_the_connection() -> None:
         )
 
 
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_SHORTEST_TRY", 0.1)
+    with deaf() as port, servers.Server(servers.tls(PAIR, ALLOW)) as server:
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in (port, server.port)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        probe(at("https://127.0.0.1", timeout=3.0), TOKEN, [])
+
+
 def test_of_several_addresses_the_one_that_says_most_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     port = unused_port()
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("224.0.0.1", "127.0.0.1")]
@@ -180,7 +188,7 @@ def test_no_handshake(handler: servers.Handler) -> None:
             "server",
             "timeout",
         )
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 4
 
 
 def test_no_time_left_is_a_timeout() -> None:
@@ -385,7 +393,7 @@ def test_not_yet_valid_by_this_machines_clock_alone() -> None:
 def test_expired_where_the_server_tells_no_time() -> None:
     ends = NOW - HOUR
     with servers.Server(servers.tls(AUTHORITY.issue("127.0.0.1", ends=ends), servers.hang)) as server:
-        assert said(failure(at(server, timeout=0.3), TOKEN)) == (
+        assert said(failure(at(server, timeout=1.5), TOKEN)) == (
             f"Cluster tokyo: the certificate of https://127.0.0.1:{server.port} expired at {moment(ends)} "
             f"(this machine's clock says {moment(NOW)}). Renew it on the cluster.",
             "server",

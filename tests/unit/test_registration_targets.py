@@ -73,6 +73,8 @@ def test_one_that_gives_both_server_and_name_counts_once() -> None:
 
 def test_nothing_targets_a_cluster_without_server_and_name() -> None:
     assert found([application("web", {})], server="", name="") == ""
+    anything = application_set("services", {"name": "{{ .cluster | lower }}"}, elements({"cluster": "", "region": ""}))
+    assert found([], [anything], server="", name="") == ""
 
 
 def test_namespaces_are_said_where_they_are_not_argo_cds_own() -> None:
@@ -165,6 +167,8 @@ def test_words() -> None:
     many = [application(f"{number:02}", {"name": "tokyo"}) for number in range(12)]
     assert say(many) == "Applications 00, 01, 02, 03, 04 and 7 more"
     assert say(many, [other], shown=1) == "Applications 00, ApplicationSet later and 11 more"
+    sets = [application_set(name, {"name": "tokyo"}) for name in ("x", "y", "z")]
+    assert say([], sets, shown=1) == "ApplicationSets x and 2 more"
 
 
 def test_the_consequence_is_said_for_each() -> None:
@@ -174,8 +178,11 @@ def test_the_consequence_is_said_for_each() -> None:
     def say(*applications: Object) -> str:
         return targets.consequence(targets.index(applications, [], "argocd").of(TOKYO, "tokyo"))
 
-    assert say(with_it).startswith("What they deployed is deleted too")
-    assert say(without).startswith("What they deployed stays")
+    assert say(with_it).startswith("What it deployed is deleted too, since it has")
+    assert say(without).startswith("What it deployed stays, since it lacks")
+    assert say(with_it, {**with_it, "metadata": {**with_it["metadata"], "name": "b"}}).startswith(
+        "What they deployed is deleted too, since they have"
+    )
     assert say(with_it, without).startswith("What Application web deployed is deleted too")
     assert "what Application db deployed stays" in say(with_it, without)
     assert say() == ""
@@ -205,6 +212,7 @@ class FakeKube:
         self.pages: list[Object] = []
         self.keeps: tuple[str, ...] = ()
         self.recreated: Object | None = None
+        self.reads = 0
 
     @staticmethod
     def path(item: Object) -> str:
@@ -231,7 +239,12 @@ class FakeKube:
         return {}
 
     def get_path(self, path: str) -> Object | None:
-        return self.items.get(path)
+        found = self.items.get(path)
+        if self.reads:
+            self.reads -= 1
+            if not self.reads:
+                self.items.clear()
+        return found
 
 
 def kube(fake: FakeKube) -> Kube:
@@ -291,6 +304,13 @@ def test_removal_deletes_applications_and_leaves_application_sets() -> None:
         f"removing Applications db, web. What they deployed stays, since they lack Argo CD's finalizer {FINALIZER}."
     ]
     assert targets.remove(kube(fake), (), 5, lines.append) == ()
+
+
+def test_a_removal_that_soon_ends_is_not_talked_about() -> None:
+    fake, lines = FakeKube(WEB), list[str]()
+    fake.keeps, fake.reads = ("web",), 3
+    assert len(targets.remove(kube(fake), of_tokyo(WEB), 5, lines.append)) == 1
+    assert len(lines) == 1
 
 
 def test_what_comes_back_counts_as_gone() -> None:

@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
+import typing as t
+
 import bootstrapped
+import fleet
 import kubernetes
 import testinfra
 
 HOST = testinfra.get_host("local://")
+SPOKE = "molecule-kind-spoke"
 
 
 def test_the_nodes_are_containers() -> None:
@@ -48,6 +54,73 @@ def test_the_workload_really_runs() -> None:
 def test_check_mode_changes_nothing() -> None:
     output, changed = bootstrapped.play("bootstrap.yml", "--check", "--diff")
     assert changed == 0, output
+
+
+def test_the_spoke_has_an_address_that_the_hub_can_use() -> None:
+    assert fleet.clusters()[SPOKE].server == f"https://{SPOKE}-control-plane:6443"
+    assert fleet.address(SPOKE).startswith("https://127.0.0.1:")
+
+
+def test_argo_cd_syncs_onto_the_spoke() -> None:
+    """From the sample's repository, through the credential that was made; the workload really runs there."""
+    (hello,) = (
+        item
+        for item in bootstrapped.objects("argoproj.io/v1alpha1", "Application")
+        if item["metadata"]["name"] == "hello"
+    )
+    application = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {
+            "name": "remote",
+            "namespace": "argocd",
+            "finalizers": ["resources-finalizer.argocd.argoproj.io"],
+        },
+        "spec": {
+            **hello["spec"],
+            "destination": {"name": SPOKE, "namespace": "remote"},
+            "syncPolicy": {"automated": {}, "syncOptions": ["CreateNamespace=true"]},
+        },
+    }
+    applications = bootstrapped.api().resources.get(api_version="argoproj.io/v1alpha1", kind="Application")
+    applications.create(body=application, namespace="argocd")
+    fleet.wait_for(lambda: bootstrapped.applications().get("remote") == ("Synced", "Healthy"), 120)
+    pods = bootstrapped.objects("v1", "Pod", "remote", SPOKE)
+    assert {pod["status"]["phase"] for pod in pods} == {"Running"}
+    applications.delete(name="remote", namespace="argocd")
+    fleet.wait_for(lambda: "remote" not in bootstrapped.applications(), 60)
+
+
+def test_the_hubs_own_pods_try_an_address_before_it_is_written(tmp_path: pathlib.Path) -> None:
+    def register(**options: t.Any) -> tuple[int, str]:
+        kubeconfig = {"kubeconfig": str(bootstrapped.KUBECONFIG), "probe_from_hub": True}
+        task = {"hubspoke.bootstrap.argocd_cluster": {**kubeconfig, **options}}
+        playbook = tmp_path / "register.json"
+        playbook.write_text(json.dumps([{"hosts": "hub", "gather_facts": False, "tasks": [task]}]), encoding="utf-8")
+        return bootstrapped.try_play(str(playbook))[:2]
+
+    spoke = {"name": SPOKE, "owner": bootstrapped.CLUSTER, "spoke": {"kubeconfig": str(bootstrapped.kubeconfig(SPOKE))}}
+    assert register(**spoke, state="absent")[0] == 0
+    assert SPOKE not in fleet.clusters()
+
+    given = {"bearer_token": "not-tried", "probe": False}
+    code, output = register(name="nowhere", server="https://nowhere.invalid:6443", **given)
+    assert code != 0
+    assert "from the hub, https://nowhere.invalid:6443 cannot be used: " in output
+    assert "Could not resolve host" in output
+    server = f"https://{SPOKE}-control-plane:6443"
+    code, output = register(**spoke)
+    assert code != 0
+    assert "to the hub's pods it would mean themselves" in output
+    code, output = register(name="untrusted", server=server, **given)
+    assert code != 0
+    assert "certificate" in output
+    assert SPOKE not in fleet.clusters()
+
+    assert register(**spoke, server=server)[0] == 0
+    assert fleet.clusters()[SPOKE].server == server
+    pods = bootstrapped.objects("v1", "Pod", "argocd")
+    assert not [pod for pod in pods if pod["metadata"]["name"].startswith("hubspoke-probe")]
 
 
 def test_the_sample_is_served_no_longer_than_it_is_used() -> None:

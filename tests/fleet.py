@@ -82,16 +82,25 @@ def address(cluster: str) -> str:
     return _kubeconfig(cluster)[0]["server"].rstrip("/")
 
 
-def keys() -> list[str]:
+def accounts(cluster: str) -> list[str]:
+    """Service accounts where that of Argo CD is made."""
+    return [item["metadata"]["name"] for item in bootstrapped.objects("v1", "ServiceAccount", "kube-system", cluster)]
+
+
+def private_keys() -> list[str]:
     """Private keys of the kubeconfigs, as they stand there and as they are."""
-    found = [_kubeconfig(path.parent.name)[1]["client-key-data"] for path in bootstrapped.STATE.glob("clusters/*/kubeconfig")]
+    found = [
+        _kubeconfig(path.parent.name)[1]["client-key-data"] for path in bootstrapped.STATE.glob("clusters/*/kubeconfig")
+    ]
     assert len(found) == 3
     return [*found, *(base64.b64decode(key).decode().splitlines()[1] for key in found)]
 
 
 def works(cluster: Cluster) -> bool:
     """Whether its API server knows the token, and lets it see everything."""
-    with urllib3.PoolManager(ca_cert_data=base64.b64decode(cluster.config["tlsClientConfig"]["caData"]).decode()) as pool:
+    with urllib3.PoolManager(
+        ca_cert_data=base64.b64decode(cluster.config["tlsClientConfig"]["caData"]).decode()
+    ) as pool:
         answer = pool.request(
             "GET",
             f"{cluster.server.rstrip('/')}/api/v1/secrets?limit=1",
