@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
@@ -41,6 +42,7 @@ _AGGREGATED = ";".join(("application/json", "g=apidiscovery.k8s.io", "v=v2", "as
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _JSON = "application/json"
+_library = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,17 @@ class Kube:
                 "Install the packages of this collection's requirements into the Python that runs Ansible.",
             )
         options = {name: params.get(name) for name in CONNECTION_SPEC}
+        # The library keeps what it reads in globals: files of its own making, and a default for the next connection.
+        with _library:
+            return cls._from_options(options, params.get("kubeconfig"), connections)
+
+    @classmethod
+    def _from_options(cls, options: dict[str, t.Any], kubeconfig: t.Any, connections: int) -> Kube:
         try:
             configuration = k8s_client._create_configuration(k8s_client._create_auth_spec(None, **options))
             return cls(configuration, k8s_client._create_headers(None, **options), connections)
         except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
-            source = params.get("kubeconfig") if isinstance(params.get("kubeconfig"), str) else "the connection options"
+            source = kubeconfig if isinstance(kubeconfig, str) else "the connection options"
             raise HubspokeError(
                 f"The API server cannot be addressed with {source}: {error}.",
                 "Check kubeconfig and context; `kubectl --kubeconfig ... config get-contexts` lists what is there.",

@@ -18,6 +18,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflig
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_providers as providers
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_reach as reach
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_repositories as repositories
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_spokes as spokes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_values as values
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import (
@@ -38,6 +39,7 @@ CHECKS = (
     Check("docker", providers.docker),
     Check("cluster", providers.clusters),
     Check(ports.NAME, ports.ports),
+    Check(spokes.NAME, spokes.registration),
     Check(reach.NAME, reach.clusters),
     Check(argocd.NAME, argocd.argocd),
     Check(git.NAME, repositories.repositories),

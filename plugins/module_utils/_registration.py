@@ -7,10 +7,9 @@ Nothing is written on the hub before the credential has been tried, exactly as A
 
 from __future__ import annotations
 
-import time
 import typing as t
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_account as accounts
@@ -48,12 +47,11 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
     check_reachable_from_hub,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spoke import Access, Api, access
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_trial import Trial
 
 Object = dict[str, t.Any]
 
 CREATED, UPDATED, UNCHANGED, REMOVED = "created", "updated", "unchanged", "removed"
-_SETTLING = 5.0  # seconds in which a spoke's API server comes to know new rights
-_UNREACHABLE = ("dns", "refused", "timeout", "unreachable")
 
 
 @dataclass(frozen=True)
@@ -124,6 +122,7 @@ class Registrar:
 
     def __init__(self, hub: Kube | None, options: Options, before_write: Callable[[], None]) -> None:
         self._hub, self._options, self._before_write = hub, options, before_write
+        self._trial = Trial(options.timeout)
 
     def locate(self, wanted: Wanted) -> tuple[Connection, Access | None]:
         """Where Argo CD is to connect, and how the spoke is reached from here.
@@ -206,11 +205,20 @@ class Registrar:
             after=after,
         )
 
+    @property
+    def hub(self) -> Kube:
+        """The hub, for writing.
+
+        :raises HubspokeError: it is yet to be made.
+        """
+        if self._hub is None:
+            raise HubspokeError("the hub is not there yet.", "Make it first.")
+        return self._hub
+
     def _write(self, body: Object) -> Object:
-        assert self._hub
         metadata = body["metadata"]
         path = f"/api/v1/namespaces/{metadata['namespace']}/secrets/{metadata['name']}"
-        return self._hub.apply_path(path, body, MANAGER)
+        return self.hub.apply_path(path, body, MANAGER)
 
     # The credential
 
@@ -245,13 +253,13 @@ class Registrar:
             certificate=given["certificate"] if wanted.credential == CLIENT_CERTIFICATE else "",
             key=given["key"] if wanted.credential == CLIENT_CERTIFICATE else "",
         )
-        result.notes += self._probe(wanted, connection, way, identity)
+        result.notes += self._trial.probe(wanted, connection, way, identity)
         return result
 
     def _try_command(self, wanted: Wanted, connection: Connection) -> list[str]:
         """Only the hub has the command and its surroundings for sure; the server itself can be tried."""
         try:
-            probe(self._endpoint(wanted, connection), Identity(), ())
+            probe(self._trial.endpoint(wanted, connection), Identity(), ())
         except ProbeError as error:
             if error.kind not in ("unauthenticated", "forbidden"):
                 raise
@@ -264,7 +272,7 @@ class Registrar:
         look = wanted.account.rules != FULL or recorded != accounts.digest(wanted.account)
         if wanted.probe:
             try:
-                result.notes += self._probe(wanted, connection, way, Identity(token=found.token))
+                result.notes += self._trial.probe(wanted, connection, way, Identity(token=found.token))
             except ProbeError as error:
                 if error.kind in ("unauthenticated", "clock"):
                     return self._issue(wanted, connection, way, found, "its token is not accepted any more")
@@ -278,7 +286,7 @@ class Registrar:
                 if account.changes and not self._options.check_mode:
                     self._before_write()
                     accounts.write(api, account, self._options.owner)
-                    self._prove(wanted, connection, way, found.token)
+                    self._trial.prove(wanted, connection, way, found.token)
         return result
 
     def _issue(
@@ -306,7 +314,7 @@ class Registrar:
                 result.token = accounts.request_token(api, wanted.account, wanted.lifetime)
                 self._check_lifetime(wanted, result)
         if wanted.probe:
-            result.notes += self._prove(wanted, connection, way, result.token)
+            result.notes += self._trial.prove(wanted, connection, way, result.token)
         return result
 
     def _check_is_not_hub(self, api: Api) -> None:
@@ -326,47 +334,6 @@ class Registrar:
         if 0 < granted < wanted.lifetime - 60:
             result.notes.append(f"token_lifetime: {wanted.lifetime} s asked for, {granted} s granted by the spoke")
 
-    # Trying it
-
-    def _endpoint(self, wanted: Wanted, connection: Connection) -> Endpoint:
-        return Endpoint(
-            server=connection.server,
-            ca=connection.ca,
-            server_name=connection.server_name,
-            insecure=connection.insecure,
-            proxy=wanted.proxy,
-            timeout=self._options.timeout,
-        )
-
-    def _probe(self, wanted: Wanted, connection: Connection, way: Access | None, identity: Identity) -> list[str]:
-        """Try a credential at the address that the hub will use, or else at the one that is used here.
-
-        :returns: What was not tried.
-        :raises ProbeError: it does not do what it is for.
-        """
-        endpoint, rights = self._endpoint(wanted, connection), accounts.rights(wanted.account)
-        elsewhere = way is not None and normalized(way.endpoint.server) != normalized(connection.server)
-        try:
-            probe(endpoint, identity, rights)
-        except ProbeError as error:
-            if not (elsewhere and way and error.kind in _UNREACHABLE):
-                raise
-            probe(replace(endpoint, via=way.endpoint.server), identity, rights)
-            return [f"tried at {way.endpoint.server}, since from here {error.message.rstrip('.')}"]
-        return []
-
-    def _prove(self, wanted: Wanted, connection: Connection, way: Access | None, token: str) -> list[str]:
-        """The same for a token that was just made: its rights take a moment to be known everywhere."""
-        deadline, pause = time.monotonic() + _SETTLING, 0.02
-        while True:
-            try:
-                return self._probe(wanted, connection, way, Identity(token=token))
-            except ProbeError as error:
-                if error.kind not in ("forbidden", "unauthenticated") or time.monotonic() > deadline:
-                    raise
-            time.sleep(pause)
-            pause = min(pause * 2, 1)
-
     # Absent
 
     def absent(self, found: Registered, wanted: Wanted | None, account: Account) -> Outcome:
@@ -375,9 +342,8 @@ class Registrar:
         outcome.before = planning.shown(Desired({}, {}, {}, {}), found)[0]
         if self._options.check_mode:
             return outcome
-        assert self._hub
         self._before_write()
-        self._hub.delete_path(f"/api/v1/namespaces/{self._options.namespace}/secrets/{found.secret}")
+        self.hub.delete_path(f"/api/v1/namespaces/{self._options.namespace}/secrets/{found.secret}")
         if found.credential in (TOKEN, TOKEN_SECRET) and found.account:
             outcome.notes += self._remove_account(found, wanted, account)
         return outcome

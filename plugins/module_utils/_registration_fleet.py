@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_targets as targeting
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_application import APPLICATION_SET
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress
@@ -250,6 +252,11 @@ class FleetRun:
         if secret.name in self._fleet.protected:
             raise HubspokeError("it is protected.", "Take it out of protected first.")
         found = targets.of(secret)
+        sets = [target for target in found if target.kind == APPLICATION_SET]
+        if sets:
+            raise HubspokeError(
+                f"{targeting.words(sets)} name{'s' if len(sets) == 1 else ''} it.", "Take it out of there first."
+            )
         if found and not self._fleet.remove_applications:
             raise HubspokeError(
                 f"{targeting.words(found)} still target{'s' if len(found) == 1 else ''} it.",
@@ -276,12 +283,14 @@ class _Targets:
     def __init__(self, hub: Kube | None, namespace: str) -> None:
         self._hub, self._namespace = hub, namespace
         self._read: targeting.Targets | None = None
+        self._lock = threading.Lock()
 
     def of(self, secret: Registered) -> tuple[targeting.Target, ...]:
         if not self._hub:
             return ()
-        if self._read is None:
-            self._read = targeting.read(self._hub, self._namespace)
+        with self._lock:
+            if self._read is None:
+                self._read = targeting.read(self._hub, self._namespace)
         return self._read.of(secret.server, secret.name)
 
 

@@ -132,8 +132,8 @@ def _token(endpoint: Endpoint, claim: dict[str, t.Any], clock: datetime | None, 
         if not apart or not (ends or begins):
             return ProbeError(message, remedy, field="bearer_token", kind="unauthenticated")
         message = message.removesuffix(".") + f", and the clocks differ ({clocks(now, clock)})."
-    assert clock is not None
-    remedy = f"Set the clocks: {difference(now, clock)}. Then set bearer_token to a new token, if it is still refused."
+    told = difference(now, clock or now)
+    remedy = f"Set the clocks: {told}. Then set bearer_token to a new token, if it is still refused."
     return ProbeError(message, remedy, field="bearer_token", kind="clock")
 
 

@@ -82,7 +82,7 @@ class Registered:
     resource_version: str
     name: str
     server: str
-    config: Object | None
+    config: Object | None = field(repr=False)
     namespaces: tuple[str, ...] = ()
     cluster_resources: bool = False
     project: str = ""

@@ -13,7 +13,6 @@ import base64
 import binascii
 import functools
 import os
-import threading
 import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -47,7 +46,6 @@ _SIMPLE_USER = {
     "username",
     "password",
 }
-_client_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -196,13 +194,13 @@ class Api:
     """Requests to a spoke, by whichever way it is reached. Used by one thread."""
 
     def __init__(self, found: Access) -> None:
+        self._identity = found.identity
         self._session: Session | None = None
         self._kube: Kube | None = None
-        if found.identity is not None:
-            self._session = Session(found.endpoint, found.identity)
+        if found.identity is None:
+            self._kube = Kube.from_params(found.params, connections=1)
         else:
-            with _client_lock:
-                self._kube = Kube.from_params(found.params, connections=1)
+            self._session = Session(found.endpoint, found.identity)
 
     def __enter__(self) -> Api:
         return self
@@ -218,11 +216,15 @@ class Api:
         """
         if self._kube:
             return self._kube.request(method, path, body)
-        assert self._session
-        status, answer = self._session.request(method, path, body)
+        return self._ask(t.cast("Session", self._session), method, path, body)
+
+    def _ask(self, session: Session, method: str, path: str, body: Object | None) -> Object:
+        status, answer = session.request(method, path, body)
         if status < 400:
             return answer
         message = str(answer.get("message") or f"{method} {path} failed").rstrip(".")
+        if self._identity:
+            message = self._identity.scrubbed(message)  # a server may echo what it was shown
         raise ApiError(f"its API server answered {status}: {message}.", status, str(answer.get("reason", "")))
 
     def get(self, path: str) -> Object | None:

@@ -8,15 +8,12 @@ import base64
 import http.server
 import json
 import pathlib
-import subprocess
 import threading
-import time
 import typing as t
-import uuid
 from datetime import UTC, datetime
 
 import pytest
-import yaml
+from hubs import Hub
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_targets as targets
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
@@ -28,113 +25,6 @@ CANARY = "canary-c41d8e90"
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 TOKYO = "https://tokyo.example.com:6443"
 VERBOSE = {"ANSIBLE_VERBOSITY": "4"}
-
-
-class Hub:
-    """A namespace of Argo CD's with its settings and definitions, but without its programs."""
-
-    def __init__(self, kubeconfig: str, kubectl: str) -> None:
-        self.namespace = f"argocd-{uuid.uuid4().hex[:8]}"
-        self.kubeconfig = kubeconfig
-        self.kube = Kube.from_params({"kubeconfig": kubeconfig})
-        self._kubectl = kubectl
-
-    def kubectl(self, *arguments: str, stdin: str = "") -> str:
-        command = [self._kubectl, "--kubeconfig", self.kubeconfig, *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def apply(self, *items: Object) -> None:
-        stdin = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-        self.kubectl("apply", "--server-side", "--filename=-", stdin=stdin)
-
-    def application(
-        self, name: str, destination: Object, finalizers: t.Sequence[str] = (), namespace: str = "", owner: str = ""
-    ) -> Object:
-        metadata: Object = {"name": name, "namespace": namespace or self.namespace, "finalizers": list(finalizers)}
-        if owner:
-            found = self.kube.get_path(f"{self.path('applicationsets')}/{owner}")
-            assert found
-            one = {"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": owner}
-            metadata["ownerReferences"] = [{**one, "uid": found["metadata"]["uid"]}]
-        source = {"repoURL": "https://git.example.com/apps.git", "path": "."}
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": metadata,
-            "spec": {"project": "default", "source": source, "destination": destination},
-        }
-
-    def application_set(self, name: str, destination: Object, *generators: Object) -> Object:
-        spec = self.application("x", destination)["spec"]
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "ApplicationSet",
-            "metadata": {"name": name, "namespace": self.namespace},
-            "spec": {
-                "goTemplate": True,
-                "generators": generators,
-                "template": {"metadata": {"name": "{{ .name }}"}, "spec": spec},
-            },
-        }
-
-    def secret(self, name: str, data: dict[str, str], labels: t.Any = None) -> Object:
-        """As `argocd cluster add` writes it."""
-        return {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {
-                "name": name,
-                "namespace": self.namespace,
-                "labels": {"argocd.argoproj.io/secret-type": "cluster", **(labels or {})},
-                "annotations": {"managed-by": "argocd.argoproj.io"},
-            },
-            "type": "Opaque",
-            "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
-        }
-
-    def path(self, plural: str) -> str:
-        return f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/{plural}"
-
-    def token(self, account: str, seconds: int = 3600) -> str:
-        path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{account}/token"
-        body = {
-            "kind": "TokenRequest",
-            "apiVersion": "authentication.k8s.io/v1",
-            "spec": {"expirationSeconds": seconds},
-        }
-        answer: Object = self.kube.request("POST", path, body)
-        return str(answer["status"]["token"])
-
-
-@pytest.fixture(scope="module")
-def definitions(kubeconfig: str, tools: dict[str, str]) -> None:
-    """Argo CD's own, from its release."""
-    found = [
-        item
-        for item in yaml.safe_load_all(pathlib.Path(tools["argocd-install"]).read_text())
-        if item["kind"] == "CustomResourceDefinition"
-    ]
-    assert len(found) == 3
-    command = [tools["kubectl"], "--kubeconfig", kubeconfig]
-    apply = [*command, "apply", "--server-side", "--force-conflicts", "--filename=-"]
-    subprocess.run(apply, input=yaml.safe_dump_all(found), text=True, check=True, capture_output=True)
-    kube, deadline = Kube.from_params({"kubeconfig": kubeconfig}), time.monotonic() + 30
-    while not all(kube.find("argoproj.io/v1alpha1", kind, refresh=True) for kind in ("Application", "ApplicationSet")):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-@pytest.fixture
-def hub(kubeconfig: str, kubectl: str, definitions: None) -> t.Iterator[Hub]:
-    made = Hub(kubeconfig, kubectl)
-    made.kubectl("create", "namespace", made.namespace)
-    made.kubectl("-n", made.namespace, "create", "configmap", "argocd-cm")
-    yield made
-    for item in made.kube.list("argoproj.io/v1alpha1", "Application", made.namespace):
-        made.kube.merge(f"{made.path('applications')}/{item['metadata']['name']}", {"metadata": {"finalizers": None}})
-    made.kubectl("delete", "namespace", made.namespace, "--wait=false")
 
 
 @pytest.fixture
