@@ -18,6 +18,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
 
 NAME, ROLE = "registration", "cluster_registration"
 OPTIONS = f"{ROLE}_options"
+_LIFE = ("token_lifetime", "token_renew_after")
 _UNKNOWN = "https://spoke.invalid"  # an address is known only when the cluster is there
 
 
@@ -57,7 +58,7 @@ def _options(host: Host, server: str) -> Iterator[Finding]:
     for name in ("labels", "annotations"):
         own = given.get(name)
         params[name] = {**(host.get(f"cluster_{name}") or {}), **(own if isinstance(own, dict) else {})}
-    for name in ("token_lifetime", "token_renew_after"):
+    for name in _LIFE:
         value = host.get(f"{ROLE}_{name}")
         if value is not None:
             params.setdefault(name, value)
@@ -72,5 +73,7 @@ def _options(host: Host, server: str) -> Iterator[Finding]:
     except HubspokeError as error:
         found = error.message.removeprefix(f"Cluster {host.cluster}: ").rstrip(".")
         option = found.split(" ")[0]
-        variable = f"cluster_{option}" if option in ("labels", "annotations") else OPTIONS
+        variables = {"labels": "cluster_labels", "annotations": "cluster_annotations"}
+        variables |= {name: f"{ROLE}_{name}" for name in _LIFE}
+        variable = OPTIONS if option in given else variables.get(option, OPTIONS)
         yield Finding(NAME, found, "fail", variable, error.remedy, (host.name,))

@@ -7,6 +7,7 @@ Nothing is written on the hub before the credential has been tried, exactly as A
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,6 +53,10 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_t
 Object = dict[str, t.Any]
 
 CREATED, UPDATED, UNCHANGED, REMOVED = "created", "updated", "unchanged", "removed"
+
+
+Place = tuple[Connection, Access | None]
+"""How Argo CD is to connect to a cluster, and how it is reached from here."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ class Registrar:
         self._hub, self._options, self._before_write = hub, options, before_write
         self._trial = Trial(options.timeout)
 
-    def locate(self, wanted: Wanted) -> tuple[Connection, Access | None]:
+    def locate(self, wanted: Wanted) -> Place:
         """Where Argo CD is to connect, and how the spoke is reached from here.
 
         :raises HubspokeError: neither says where the cluster is.
@@ -145,12 +150,13 @@ class Registrar:
 
     # Present
 
-    def present(self, wanted: Wanted, found: Registered | None) -> Outcome:
+    def present(self, wanted: Wanted, place: Place, found: Registered | None) -> Outcome:
         """Have it registered.
 
+        :arg place: Where it is, as `locate` tells.
         :raises HubspokeError: it cannot be reached, is not what it should be, or may not be changed.
         """
-        connection, way = self.locate(wanted)
+        connection, way = place
         self._check_owner(wanted, found)
         credential = self._credential(wanted, connection, way, found)
         want = planning.desired(wanted, connection, credential.token, found, self._options.owner)
@@ -185,7 +191,8 @@ class Registrar:
 
     def _outcome(self, wanted: Wanted, found: Registered | None, want: Desired, credential: _Credential) -> Outcome:
         changes = planning.changes(want, found)
-        before, after = planning.shown(want, found)
+        # Most clusters of most runs do not change, and what is not shown need not be put together.
+        before, after = planning.shown(want, found) if changes or credential.account_changes else ({}, {})
         if credential.account_changes:
             after = {**after, "account": list(credential.account_changes)}
         expires = want.annotations.get(EXPIRES)
@@ -285,7 +292,7 @@ class Registrar:
                 result.account_changes = account.changes
                 if account.changes and not self._options.check_mode:
                     self._before_write()
-                    accounts.write(api, account, self._options.owner)
+                    result.account_changes = accounts.write(api, account, self._options.owner)
                     self._trial.prove(wanted, connection, way, found.token)
         return result
 
@@ -299,13 +306,13 @@ class Registrar:
             )
         with Api(way) as api:
             self._check_is_not_hub(api)
-            account = accounts.read(api, wanted.account)
+            look = self._options.check_mode or found is not None
+            account = accounts.read(api, wanted.account) if look else accounts.unseen(wanted.account)
             result = _Credential(planning.NOT_YET, reason, account.changes)
             if self._options.check_mode:
                 return result
             self._before_write()
-            if account.changes:
-                accounts.write(api, account, self._options.owner)
+            result.account_changes = accounts.write(api, account, self._options.owner)
             if wanted.credential == TOKEN_SECRET:
                 old = found.token if found and found.credential == TOKEN_SECRET else ""
                 result.token = accounts.token_secret(api, wanted.account, old)[1]
@@ -349,23 +356,27 @@ class Registrar:
         return outcome
 
     def _remove_account(self, found: Registered, wanted: Wanted | None, account: Account) -> list[str]:
-        way = access(wanted.spoke, self._options.timeout) if wanted and wanted.spoke else None
-        if way is None:
-            tls = (found.config or {}).get("tlsClientConfig") or {}
-            endpoint = Endpoint(
-                server=found.server.rstrip("/"),
-                ca=planning.text_of(tls.get("caData")),
-                server_name=tls.get("serverName") or "",
-                insecure=bool(tls.get("insecure")),
-                timeout=self._options.timeout,
-            )
-            way = Access(endpoint, Identity(token=found.token), {})
         try:
-            with Api(way) as api:
+            with Api(self._way_to_remove(found, wanted)) as api:
                 left = accounts.remove(api, account, self._options.owner)
         except HubspokeError as error:
-            return [f"its account {found.account} could not be removed from the spoke: {error.message}"]
+            return [f"its account {found.account} could not be removed from the spoke: {error.message.rstrip('.')}"]
         return [f"left on the spoke, since others made it: {', '.join(left)}"] if left else []
+
+    def _way_to_remove(self, found: Registered, wanted: Wanted | None) -> Access:
+        """As the user says, or else with the rights of the account itself."""
+        if wanted and wanted.spoke:
+            with contextlib.suppress(HubspokeError):
+                return access(wanted.spoke, self._options.timeout)
+        tls = (found.config or {}).get("tlsClientConfig") or {}
+        endpoint = Endpoint(
+            server=found.server.rstrip("/"),
+            ca=planning.text_of(tls.get("caData")),
+            server_name=tls.get("serverName") or "",
+            insecure=bool(tls.get("insecure")),
+            timeout=self._options.timeout,
+        )
+        return Access(endpoint, Identity(token=found.token), {})
 
 
 def reread(hub: Kube, namespace: str, secret: str) -> Registered | None:

@@ -180,34 +180,52 @@ def _check_namespace(api: Api, namespace: str, part: Part) -> None:
         )
 
 
-def write(api: Api, found: Found, owner: str) -> None:
+def unseen(account: Account) -> Found:
+    """An account that most likely is not there, and so need not be looked for before it is made."""
+    return Found(tuple((part, None, "it is not there") for part in parts(account)))
+
+
+def write(api: Api, found: Found, owner: str) -> tuple[str, ...]:
     """Make of an account what it is to be.
 
+    :returns: What was made or put right, for people.
     :raises HubspokeError: a namespace is missing, or the right to do so.
     """
     root: Object | None = None
-    for part, live, how in found.items:
+    done = []
+    for part, seen, how_seen in found.items:
+        live, how = seen, how_seen
         body = {**part.body, "metadata": dict(part.body["metadata"])}
         if root:
             body["metadata"]["ownerReferences"] = [root]
-        made = live
         if live is None:
             body["metadata"]["labels"] = {OWNER: owner} if owner else {}
-            made = _create(api, part, body)
-        elif how:
-            made = _update(api, part, live, body)
-        if part.body["kind"] == "ClusterRole" and made and made["metadata"].get("labels", {}).get(OWNER) == owner != "":
-            metadata = made["metadata"]
+            live = _create(api, part, body)
+            if live is None:  # it was there, or another run was quicker
+                live = api.get(part.at)
+                how = differs(live, part)
+            else:
+                done.append(f"{part}: {how}")
+                how = ""
+        if how and live:
+            done.append(f"{part}: {how}")
+            live = _update(api, part, live, body)
+        if part.body["kind"] == "ClusterRole" and live and live["metadata"].get("labels", {}).get(OWNER) == owner != "":
+            metadata = live["metadata"]
             root = {"apiVersion": f"{_GROUP}/v1", "kind": "ClusterRole", "name": metadata["name"]}
             root["uid"] = metadata["uid"]
+    return tuple(done)
 
 
-def _create(api: Api, part: Part, body: Object) -> Object:
+def _create(api: Api, part: Part, body: Object) -> Object | None:
+    """What was made, None where there was something already."""
     try:
         return api.request("POST", f"{part.path}?fieldManager={MANAGER}", body)
     except ApiError as error:
-        if error.status == 409:  # another run was quicker
-            return api.get(part.at) or {"metadata": {}}
+        if error.status == 409:
+            return None
+        if error.status == 404:
+            _check_namespace(api, body["metadata"].get("namespace", ""), part)
         raise
 
 
@@ -219,7 +237,7 @@ def _update(api: Api, part: Part, live: Object, body: Object) -> Object:
     if (live.get("roleRef") or {}) != body.get("roleRef", live.get("roleRef") or {}):
         # A binding's role cannot be changed.
         api.delete(part.at)
-        return _create(api, part, body)
+        return _create(api, part, body) or live
     return api.request("PUT", f"{part.at}?fieldManager={MANAGER}", changed)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import typing as t
 from collections.abc import Callable, Iterable, Sequence
@@ -230,21 +231,31 @@ class FleetRun:
     def _work(
         self, wanted: Wanted, registrar: Registrar, index: Index, targets: _Targets, matched: set[str]
     ) -> Outcome:
-        server = wanted.server or registrar.locate(wanted)[0].server
-        found = index.match(wanted, server)
+        if wanted.state == "absent":
+            return self._absent(wanted, registrar, index, targets, matched)
+        place = registrar.locate(wanted)
+        found = index.match(wanted, place[0].server)
         if found:
             matched.add(found.secret)
-        if wanted.state == "absent":
-            if found is None:
-                return Outcome(wanted.name, server, action=UNCHANGED)
-            return self._remove(registrar, found, wanted, wanted.account, targets)
         try:
-            return registrar.present(wanted, found)
+            return registrar.present(wanted, place, found)
         except ApiError as error:
             if error.status != 409 or not found or not self._hub:
                 raise
             # Somebody changed the Secret since it was read: once more, with what it is now.
-            return registrar.present(wanted, reread(self._hub, self._options.namespace, found.secret))
+            return registrar.present(wanted, place, reread(self._hub, self._options.namespace, found.secret))
+
+    def _absent(
+        self, wanted: Wanted, registrar: Registrar, index: Index, targets: _Targets, matched: set[str]
+    ) -> Outcome:
+        server = wanted.server
+        with contextlib.suppress(HubspokeError):  # what is to go may well be out of reach
+            server = registrar.locate(wanted)[0].server
+        found = index.match(wanted, server)
+        if found is None:
+            return Outcome(wanted.name, server, action=UNCHANGED)
+        matched.add(found.secret)
+        return self._remove(registrar, found, wanted, wanted.account, targets)
 
     def _remove(
         self, registrar: Registrar, secret: Registered, wanted: Wanted | None, account: Account, targets: _Targets

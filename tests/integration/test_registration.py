@@ -178,6 +178,24 @@ def test_create_repeat_modify_rotate_delete(hub: Hub, spoke: Spoke, register: Re
     assert not register(spoke.wanted(state="absent"))["changed"]
 
 
+def test_absent_where_the_way_to_the_spoke_is_lost(hub: Hub, spoke: Spoke, register: Register) -> None:
+    register(spoke.wanted(), check=False)
+    gone = register(
+        {"name": "tokyo", "state": "absent", "spoke": {"kubeconfig": "/nowhere"}, "account": {"name": spoke.account}}
+    )
+    assert actions(gone) == {"tokyo": "removed"}
+    assert secrets(hub) == {}
+    wait_until_gone(spoke)
+
+
+def wait_until_gone(spoke: Spoke) -> None:
+    """The spoke's garbage collection takes the rest of an account that removed itself."""
+    deadline = time.monotonic() + 30
+    while spoke.has_account() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not spoke.has_account()
+
+
 def test_one_cluster_by_its_own_module(hub: Hub, spoke: Spoke, run_module: Register) -> None:
     arguments = {"kubeconfig": hub.kubeconfig, "namespace": hub.namespace, "hub_is_local": True, **spoke.wanted()}
     results = [run_module("argocd_cluster", arguments, in_process=here) for here in (False, True)]
@@ -311,10 +329,7 @@ def test_prune(hub: Hub, spoke: Spoke, register: Register) -> None:
     assert actions(removed) == {"hub": "unchanged", "tokyo": "removed"}
     assert set(secrets(hub)) == {"hub", "theirs", "other"}
     assert not hub.kube.get_path(f"{hub.path('applications')}/web")
-    deadline = time.monotonic() + 30  # the spoke's garbage collection, as the account removed itself
-    while spoke.has_account() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not spoke.has_account()
+    wait_until_gone(spoke)
     assert not register(local, prune=True)["changed"]
 
 

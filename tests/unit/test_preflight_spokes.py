@@ -51,7 +51,11 @@ def test_simulated_nodes_need_a_hub_on_this_machine(provider: str, hub: str, goo
         ({"cluster_registration_options": {"shard": "many"}}, "cluster_registration_options", "shard"),
         ({"cluster_labels": {"team": "not a label"}}, "cluster_labels", "'not a label' at team"),
         ({"cluster_annotations": {"a b": "x"}}, "cluster_annotations", "'a b'"),
-        ({"cluster_registration_token_lifetime": "soon"}, "cluster_registration_options", "token_lifetime is 'soon'"),
+        (
+            {"cluster_registration_token_lifetime": "soon"},
+            "cluster_registration_token_lifetime",
+            "token_lifetime is 'soon'",
+        ),
         (
             {"cluster_registration_options": {"bearer_token": "pa55", "basic": {"username": "x", "password": "pa55"}}},
             "cluster_registration_options",
