@@ -199,7 +199,7 @@ class Registrar:
         return Outcome(
             name=wanted.name,
             server=want.data["server"],
-            secret=found.secret if found else secret_name(want.data["server"]),
+            secret=found.secret if found else secret_name(want.data["server"]) if want.data["server"] else "",
             action=CREATED if found is None else UPDATED if changes or credential.account_changes else UNCHANGED,
             changes=changes,
             account_changes=list(credential.account_changes),

@@ -80,11 +80,19 @@ class Index:
     def __init__(self, secrets: Iterable[Registered], options: Options) -> None:
         self._options = options
         self.all = tuple(secrets)
+        self._lock, self._claimed = threading.Lock(), dict[str, str]()
         self._servers: dict[str, list[Registered]] = {}
         self._names: dict[str, list[Registered]] = {}
         for secret in self.all:
             self._servers.setdefault(normalized(secret.server), []).append(secret)
             self._names.setdefault(secret.name, []).append(secret)
+
+    def claim(self, wanted: Wanted, server: str) -> None:
+        """:raises HubspokeError: another cluster of this run has that address."""
+        with self._lock:
+            other = self._claimed.setdefault(normalized(server), wanted.name) if server else wanted.name
+        if other != wanted.name:
+            raise HubspokeError(f"server {server} is that of {other} too.", "Register it once, under one name.")
 
     def match(self, wanted: Wanted, server: str) -> Registered | None:
         """The Secret of a cluster, None where there is none.
@@ -234,6 +242,7 @@ class FleetRun:
         if wanted.state == "absent":
             return self._absent(wanted, registrar, index, targets, matched)
         place = registrar.locate(wanted)
+        index.claim(wanted, place[0].server)
         found = index.match(wanted, place[0].server)
         if found:
             matched.add(found.secret)

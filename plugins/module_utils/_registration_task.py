@@ -53,7 +53,7 @@ def register(task: Task, clusters: t.Sequence[t.Mapping[str, t.Any]], **further:
         timeout=params["timeout"],
     )
     fleet = Fleet(
-        clusters=tuple(_all(clusters, options.hub_is_local)),
+        clusters=tuple(_all(clusters, options)),
         options=options,
         protected=frozenset(params["protected"]),
         remove_applications=params["remove_applications"],
@@ -66,12 +66,14 @@ def register(task: Task, clusters: t.Sequence[t.Mapping[str, t.Any]], **further:
     return FleetRun(hub, fleet, task.progress).run()
 
 
-def _all(clusters: t.Sequence[t.Mapping[str, t.Any]], hub_is_local: bool) -> t.Iterator[Wanted]:
+def _all(clusters: t.Sequence[t.Mapping[str, t.Any]], options: Options) -> t.Iterator[Wanted]:
     """Every cluster, or everything that is wrong with all of them at once."""
     wrong: list[str] = []
     for params in clusters:
         try:
-            found = wanted(params, hub_is_local)
+            # Only a check may speak of a cluster that is not there.
+            there = params.get("spoke_present") is not False or not options.check_mode
+            found = wanted({**params, "spoke_present": there}, options.hub_is_local)
         except HubspokeError as error:
             wrong.append(str(error))
             continue
