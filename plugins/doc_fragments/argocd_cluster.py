@@ -218,7 +218,7 @@ options:
     description: Name to expect in its certificate instead of the host of O(server).
     type: str
   insecure:
-    description: Whether its certificate is not verified, for tests.
+    description: Whether its certificate is not verified, for tests. A kubeconfig that says so does not make Argo CD do so.
     type: bool
     default: false
   proxy_url:
@@ -413,7 +413,7 @@ options:
         description: Name to expect in its certificate instead of the host of O(clusters[].server).
         type: str
       insecure:
-        description: Whether its certificate is not verified, for tests.
+        description: Whether its certificate is not verified, for tests. A kubeconfig that says so does not make Argo CD do so.
         type: bool
         default: false
       proxy_url:

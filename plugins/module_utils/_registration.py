@@ -145,8 +145,8 @@ class Registrar:
         name = wanted.server_name
         if name is None:
             name = own.server_name if normalized(own.server) == normalized(server) else ""
-        insecure = wanted.insecure or (own.insecure and wanted.ca is None)
-        return Connection(server, "" if insecure else ca, name, insecure), found
+        # That this machine does not verify a certificate is no reason for Argo CD not to.
+        return Connection(server, "" if wanted.insecure else ca, name, wanted.insecure), found
 
     # Present
 
@@ -168,9 +168,17 @@ class Registrar:
         secret = self._write(planning.body(want, found, self._options.namespace))
         outcome.secret = secret["metadata"]["name"]
         if credential.replaces and way:
-            with Api(way) as api:
-                accounts.forget_token(api, wanted.account, credential.replaces)
+            outcome.notes += self._forget(wanted, way, credential.replaces)
         return outcome
+
+    def _forget(self, wanted: Wanted, way: Access, token: str) -> list[str]:
+        """Remove the token without an end that was replaced; that it could not be is told, as the new one is in use."""
+        try:
+            with Api(way) as api:
+                accounts.forget_token(api, wanted.account, token)
+        except HubspokeError as error:
+            return [f"the Secret of its former token could not be removed from the spoke: {error.message.rstrip('.')}"]
+        return []
 
     def _probe_from_hub(self, connection: Connection, found: Registered | None) -> None:
         """What is registered at this address already is Argo CD's own to tell."""

@@ -8,7 +8,9 @@ import pathlib
 import typing as t
 
 import pytest
+from unit import registration_probe_servers as servers
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_probe_tls
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Task
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -44,3 +46,9 @@ def make_task() -> t.Callable[..., tuple[Task, FakeModule, list[str]]]:
         return Task(t.cast("t.Any", module), lines.append), module, lines
 
     return make
+
+
+@pytest.fixture
+def probe_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's clock stands still for the probe of credentials."""
+    monkeypatch.setattr(_registration_probe_tls, "now", lambda: servers.NOW)

@@ -10,32 +10,21 @@ import typing as t
 
 import pytest
 from unit import registration_probe_servers as servers
-from unit.registration_probe_servers import CANARY, HOUR, NOW, failure, said
+from unit.registration_probe_cases import (
+    ALLOW,
+    AUTHORITY,
+    CLIENT,
+    PAIR,
+    TOKEN,
+    at,
+)
+from unit.registration_probe_servers import HOUR, NOW, failure, said
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_probe_certificates as certificates
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_probe_tls as tls
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import Endpoint, Identity
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import Identity
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe_types import moment
 
-AUTHORITY = servers.Authority("kubernetes")
-PAIR = AUTHORITY.issue("127.0.0.1", "api.test")
-CLIENT = AUTHORITY.issue(common_name="manager")
-TOKEN = Identity(token=CANARY)
-ALLOW = servers.http(lambda _: servers.review(True))
-
-
-@pytest.fixture(autouse=True)
-def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "now", lambda: NOW)
-
-
-def at(server: servers.Server | int | str, /, **options: t.Any) -> Endpoint:
-    if isinstance(server, servers.Server):
-        server = server.port
-    if isinstance(server, int):
-        server = f"https://127.0.0.1:{server}"
-    return Endpoint(**{"server": server, "ca": AUTHORITY.pem, "timeout": 5.0, **options})
-
+pytestmark = pytest.mark.usefixtures("probe_clock")
 
 # ca_data and server_name by themselves
 

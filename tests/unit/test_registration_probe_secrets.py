@@ -10,60 +10,29 @@ import typing as t
 
 import pytest
 from unit import registration_probe_servers as servers
-from unit.registration_probe_servers import CANARY, HOUR, NOW, Reply, failure, jwt, said, status_of
+from unit.registration_probe_cases import (
+    ACCOUNT,
+    ANONYMOUS,
+    AUTHORITY,
+    PAIR,
+    TOKEN,
+    UNAUTHORIZED,
+    tried,
+)
+from unit.registration_probe_servers import CANARY, HOUR, NOW, Reply, jwt, status_of
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_probe_tls as tls
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import (
     Endpoint,
     Identity,
     ProbeError,
-    Right,
     Session,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe_types import span
 
-AUTHORITY = servers.Authority("kubernetes")
-PAIR = AUTHORITY.issue("127.0.0.1")
-CLIENT = AUTHORITY.issue(common_name="manager")
-TOKEN = Identity(token=CANARY)
-UNAUTHORIZED = status_of(401, "Unauthorized", "Unauthorized")
-ACCOUNT = "system:serviceaccount:argocd:manager"
+pytestmark = pytest.mark.usefixtures("probe_clock")
+
 NEW_TOKEN = "Set bearer_token to a new token."
 OWN_ADDRESS = "Set server to the API server's own address."
-
-
-@pytest.fixture(autouse=True)
-def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "now", lambda: NOW)
-
-
-class Outcome(t.NamedTuple):
-    """What became of one probe."""
-
-    where: str
-    said: tuple[str, str, str]
-    connections: int
-
-
-def tried(
-    script: servers.Script | Reply,
-    identity: Identity = TOKEN,
-    *rights: Right,
-    path: str = "",
-    timeout: float = 5.0,
-    handler: servers.Handler | None = None,
-) -> Outcome:
-    """The error of a probe against a server that answers so."""
-    answer: servers.Script = (lambda _: script) if isinstance(script, Reply) else script
-    with servers.Server(servers.tls(PAIR, handler or servers.http(answer))) as server:
-        where = f"https://127.0.0.1:{server.port}{path}"
-        error = failure(Endpoint(where, ca=AUTHORITY.pem, timeout=timeout), identity, rights or (Right(),))
-        return Outcome(where, said(error), server.connections)
-
-
-ANONYMOUS = status_of(
-    403, "Forbidden", 'selfsubjectaccessreviews is forbidden: User "system:anonymous" cannot create resource'
-)
 
 
 # Sessions
