@@ -34,10 +34,17 @@ class Module(AnsibleModule):
 
 
 def _without_ways(value: t.Any) -> t.Any:
-    """Without the connection options of spokes. Marked no_log, they would censor their addresses everywhere else."""
-    if isinstance(value, dict):
-        return {key: REDACTED if key == "spoke" and item else _without_ways(item) for key, item in value.items()}
-    return [_without_ways(item) for item in value] if isinstance(value, list) else value
+    """Without the connection options of spokes. Marked no_log, they would censor their addresses everywhere else.
+
+    Of a thousand clusters with thirty options each, only what was given is kept.
+    """
+    if isinstance(value, list):
+        return [_without_ways(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "spoke" not in value:
+        return {key: _without_ways(item) for key, item in value.items()}
+    return {key: REDACTED if key == "spoke" else item for key, item in value.items() if item is not None}
 
 
 class Task:
