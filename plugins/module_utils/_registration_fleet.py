@@ -34,6 +34,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import Account, Wanted
 
 _SAID_EVERY = 100
+_LETTING_GO = 30.0  # seconds for Argo CD to see that a cluster is gone
 
 
 @dataclass(frozen=True)
@@ -286,6 +287,9 @@ class FleetRun:
         if found and self._hub and not self._options.check_mode:
             targeting.remove(self._hub, found, self._fleet.removal_timeout, self._progress)
         outcome = registrar.absent(secret, wanted, account)
+        if found and self._hub and not self._options.check_mode:
+            back = targeting.let_go(self._hub, found, _LETTING_GO)
+            outcome.notes += [f"{targeting.words(back)} came back and could not be removed for good"] if back else []
         outcome.changes = [f"removed {targeting.words(found)}"] if found else []
         return outcome
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 import typing as t
@@ -14,6 +15,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_applica
     API_VERSION,
     APPLICATION,
     APPLICATION_SET,
+    SET_REFRESH,
     error_conditions,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
@@ -31,6 +33,7 @@ IN_CLUSTER_NAME = "in-cluster"
 _PAGE = 500
 _SHOWN = 5
 _APPLICATION = Resource(API_VERSION, APPLICATION, "applications", True)
+_SET = Resource(API_VERSION, APPLICATION_SET, "applicationsets", True)
 _CONCURRENCY = 8
 _LONGEST_PAUSE = 2.0
 _QUIET = 1.0  # seconds: what is gone sooner is not worth a line
@@ -218,6 +221,29 @@ def remove(kube: Kube, targets: t.Iterable[Target], timeout: float, progress: Pr
         removed = tuple(target for target, there in zip(wanted, deleted, strict=True) if there)
         _wait(kube, removed, timeout, progress, pool)
     return removed
+
+
+def let_go(kube: Kube, targets: t.Iterable[Target], timeout: float) -> tuple[Target, ...]:
+    """Wait until no ApplicationSet generates these any more, now that their cluster is not registered.
+
+    What was removed comes back until then, and the ApplicationSet controller may look at its clusters a moment before
+    it has heard of the change, and then not again for hours: so it is asked to.
+
+    :arg timeout: Seconds to wait.
+    :returns: Those that are still there.
+    """
+    left = [target for target in targets if target.kind == APPLICATION and target.generated_by]
+    deadline, pause = time.monotonic() + timeout, 0.2
+    while left:
+        left = [target for target in left if kube.get_path(_path(target))]
+        if not left or time.monotonic() > deadline:
+            break
+        for namespace, name in dict.fromkeys((target.namespace, target.generated_by) for target in left):
+            with contextlib.suppress(ApiError):  # it may be gone as well
+                kube.merge(_SET.path(namespace, name), {"metadata": {"annotations": {SET_REFRESH: "true"}}})
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    return tuple(left)
 
 
 def _delete(kube: Kube, target: Target) -> bool:

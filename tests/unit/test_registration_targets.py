@@ -339,3 +339,27 @@ def test_a_removal_that_does_not_end_says_what_holds_it() -> None:
     fake.keeps = ("db",)
     with pytest.raises(HubspokeError, match="finalizers that are not done"):
         targets.remove(kube(fake), of_tokyo(DB), 0, lines.append)
+
+
+class _Forgetful:
+    """A hub whose ApplicationSet lets go of its Application when it has been asked twice."""
+
+    def __init__(self, patience: int) -> None:
+        self.asked: list[str] = []
+        self._patience = patience
+
+    def get_path(self, _path: str) -> dict[str, t.Any] | None:
+        return {"metadata": {}} if len(self.asked) < self._patience else None
+
+    def merge(self, path: str, body: dict[str, t.Any]) -> None:
+        assert body["metadata"]["annotations"] == {"argocd.argoproj.io/application-set-refresh": "true"}
+        self.asked.append(path)
+
+
+def test_an_application_set_is_asked_until_it_lets_go() -> None:
+    generated = targets.Target("Application", "argocd", "web-tokyo", generated_by="web")
+    plain = targets.Target("Application", "argocd", "db")
+    hub = _Forgetful(2)
+    assert targets.let_go(t.cast("t.Any", hub), [generated, plain], 10) == ()
+    assert hub.asked == ["/apis/argoproj.io/v1alpha1/namespaces/argocd/applicationsets/web"] * 2
+    assert targets.let_go(t.cast("t.Any", _Forgetful(99)), [generated, plain], 0) == (generated,)
