@@ -58,12 +58,11 @@ _value:
   type: dict
 """
 
-import difflib
 import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_arguments import CLUSTER_SPEC
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_arguments import unknown_options
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import IN_CLUSTER
 
 Object = dict[str, t.Any]
@@ -151,13 +150,9 @@ def _reached(host: str, variables: Variables, hub: str, hub_is_local: bool, chec
 def _completed(host: str, variables: Variables, cluster: Object) -> Object:
     """With the host's own options, whose labels and annotations come on top of the others."""
     options = _mapping(host, variables, OPTIONS)
-    unknown = sorted(set(options) - set(CLUSTER_SPEC))
+    unknown, remedy = unknown_options(options)
     if unknown:
-        near = difflib.get_close_matches(unknown[0], CLUSTER_SPEC, 1)
-        raise AnsibleFilterError(
-            f"{OPTIONS} of {host} has {', '.join(unknown)}, which the module argocd_cluster does not know. "
-            + (f"Did you mean {near[0]}?" if near else f"It knows {', '.join(CLUSTER_SPEC)}.")
-        )
+        raise AnsibleFilterError(f"{OPTIONS} of {host} {unknown}. {remedy}")
     merged = {name: {**cluster[name], **_inner(host, options, name)} for name in ("labels", "annotations")}
     return {**cluster, **options, **merged}
 

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import timedelta
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import left
 from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import Entry, Found
 from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import columns
 
@@ -152,12 +154,10 @@ def _registered(host: Found) -> list[str]:
 
 def _expires(credential: Entry) -> str:
     """When it ends, in the largest unit that is not too coarse."""
-    left = credential.get("seconds_left")
-    if left is None:
+    seconds = credential.get("seconds_left")
+    if seconds is None:
         return ""
-    size = abs(left)
-    unit, word = next((unit for unit in ((86400, "d"), (3600, "h"), (60, "min")) if size >= 2 * unit[0]), (1, "s"))
-    text = f"{size // unit} {word}"
+    text = left(timedelta(seconds=abs(seconds)))
     return f"expired {text} ago" if credential.get("expired") else f"in {text}"
 
 

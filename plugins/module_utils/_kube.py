@@ -62,7 +62,42 @@ class Resource:
         return f"{root}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
-class Kube:
+class Paths:
+    """What follows from requests alone, whoever makes them: reading and deleting what may not be there."""
+
+    def request(self, method: str, path: str, body: t.Any = None) -> Object:
+        """One request, its answer as parsed JSON.
+
+        :raises ApiError: an answer that is not a success.
+        """
+        raise NotImplementedError
+
+    def get_path(self, path: str) -> Object | None:
+        """What is at that path, None where nothing is."""
+        try:
+            return self.request("GET", path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def delete_path(self, path: str, propagation: str = "Background", dry_run: bool = False) -> bool:
+        """Delete what is at that path; False where nothing was.
+
+        :arg propagation: Background, Foreground or Orphan.
+        """
+        try:
+            # In the body: the server does not look at the query of a DELETE that has one.
+            options = {"propagationPolicy": propagation, **({"dryRun": ["All"]} if dry_run else {})}
+            self.request("DELETE", path, options)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+
+class Kube(Paths):
     """A connection to one API server; safe to use from several threads.
 
     :arg configuration: A kubernetes.client.Configuration.
@@ -244,30 +279,25 @@ class Kube:
         """One object, None where it does not exist."""
         return self.get_path(self.resource(api_version, kind).path(namespace, name))
 
-    def get_path(self, path: str) -> Object | None:
-        """What is at that path, None where nothing is."""
-        try:
-            return self.request("GET", path)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
-
     def list(
         self, api_version: str, kind: str, namespace: str | None = None, label_selector: str | None = None
     ) -> list[Object]:
-        """Every object of a kind, in one namespace or all; read in pages of 500."""
+        """Every object of a kind, in one namespace or all."""
         resource = self.resource(api_version, kind)
+        found = self.pages(resource.path(namespace), label_selector)
+        return [{"apiVersion": api_version, "kind": kind, **item} for item in found]
+
+    def pages(self, path: str, label_selector: str | None = None) -> t.Iterator[Object]:
+        """Every object of a collection, 500 at a time: of what is not kept nothing stays in memory."""
         query: dict[str, t.Any] = {"limit": 500}
         if label_selector:
             query["labelSelector"] = label_selector
-        items: list[Object] = []
         while True:
-            page = self.request("GET", resource.path(namespace), query=query)
-            items += [{"apiVersion": api_version, "kind": kind, **item} for item in page.get("items", [])]
-            query["continue"] = page.get("metadata", {}).get("continue")
+            page = self.request("GET", path, query=query)
+            yield from page.get("items") or []
+            query["continue"] = (page.get("metadata") or {}).get("continue")
             if not query["continue"]:
-                return items
+                return
 
     def apply_path(
         self, path: str, body: Object, field_manager: str, *, dry_run: bool = False, force: bool = True
@@ -292,21 +322,6 @@ class Kube:
     def merge(self, path: str, body: Object) -> Object:
         """JSON merge patch."""
         return self.request("PATCH", path, body, content_type=_MERGE)
-
-    def delete_path(self, path: str, propagation: str = "Background", dry_run: bool = False) -> bool:
-        """Delete what is at that path; False where nothing was.
-
-        :arg propagation: Background, Foreground or Orphan.
-        """
-        try:
-            # In the body: the server does not look at the query of a DELETE that has one.
-            options = {"propagationPolicy": propagation, **({"dryRun": ["All"]} if dry_run else {})}
-            self.request("DELETE", path, options)
-        except ApiError as error:
-            if error.status == 404:
-                return False
-            raise
-        return True
 
     def version(self) -> str:
         """The server's version, as in v1.36.3."""

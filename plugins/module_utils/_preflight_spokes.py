@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 from collections.abc import Iterator
 
@@ -13,7 +12,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey, counted
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_arguments import CLUSTER_SPEC, wanted
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_arguments import (
+    CLUSTER_SPEC,
+    unknown_options,
+    wanted,
+)
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import IN_CLUSTER
 
 NAME, ROLE = "registration", "cluster_registration"
@@ -47,11 +50,8 @@ def _out_of_reach(hubs: list[Host], spokes: list[Host]) -> Iterator[Finding]:
 def _options(host: Host, server: str) -> Iterator[Finding]:
     """What the module would refuse, before anything is changed."""
     given: dict[str, t.Any] = host.get(OPTIONS) or {}
-    unknown = sorted(set(given) - set(CLUSTER_SPEC))
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], CLUSTER_SPEC, 1)
-        remedy = f"Did you mean {near[0]}?" if near else f"It knows {', '.join(CLUSTER_SPEC)}."
-        found = f"has {', '.join(unknown)}, which the module argocd_cluster does not know"
+    found, remedy = unknown_options(given)
+    if found:
         yield Finding(NAME, found, "fail", OPTIONS, remedy, (host.name,))
         return
     params = {"name": host.cluster, "server": server, "spoke": {}, **given}

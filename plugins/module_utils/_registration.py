@@ -47,7 +47,12 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
     Wanted,
     check_reachable_from_hub,
 )
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spoke import Access, Api, access
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spoke import (
+    Access,
+    Api,
+    access,
+    as_registered,
+)
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_trial import Trial
 
 Object = dict[str, t.Any]
@@ -84,7 +89,11 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What became of a cluster, or would."""
+    """What became of a cluster, or would.
+
+    :arg notes: What else there is to know.
+    :arg warnings: What of it the user has to see.
+    """
 
     name: str
     server: str = ""
@@ -97,6 +106,7 @@ class Outcome:
     renewed: str = ""
     adopted: bool = False
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     before: Object = field(default_factory=dict)
     after: Object = field(default_factory=dict)
     error: HubspokeError | None = None
@@ -116,6 +126,7 @@ class _Credential:
     account_changes: tuple[str, ...] = ()
     replaces: str = ""
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 class Registrar:
@@ -168,7 +179,7 @@ class Registrar:
         secret = self._write(planning.body(want, found, self._options.namespace))
         outcome.secret = secret["metadata"]["name"]
         if credential.replaces and way:
-            outcome.notes += self._forget(wanted, way, credential.replaces)
+            outcome.warnings += self._forget(wanted, way, credential.replaces)
         return outcome
 
     def _forget(self, wanted: Wanted, way: Access, token: str) -> list[str]:
@@ -216,6 +227,7 @@ class Registrar:
             renewed=credential.reason,
             adopted=found is not None and not found.owner and bool(self._options.owner),
             notes=credential.notes,
+            warnings=credential.warnings,
             before=before,
             after=after,
         )
@@ -323,7 +335,7 @@ class Registrar:
             result.account_changes = accounts.write(api, account, self._options.owner)
             if wanted.credential == TOKEN_SECRET:
                 old = found.token if found and found.credential == TOKEN_SECRET else ""
-                result.token = accounts.token_secret(api, wanted.account, old)[1]
+                result.token = accounts.token_secret(api, wanted.account, old)
                 result.replaces = old
             else:
                 result.token = accounts.request_token(api, wanted.account, wanted.lifetime)
@@ -334,7 +346,7 @@ class Registrar:
 
     def _check_is_not_hub(self, api: Api) -> None:
         try:
-            namespace = api.get("/api/v1/namespaces/kube-system")
+            namespace = api.get_path("/api/v1/namespaces/kube-system")
         except ApiError:
             return  # whoever may not read it may still be allowed what is needed
         if namespace and self._options.hub_id and namespace["metadata"].get("uid") == self._options.hub_id:
@@ -347,7 +359,7 @@ class Registrar:
         told = claims(result.token)
         granted = int(told.get("exp", 0)) - int(told.get("iat", 0))
         if 0 < granted < wanted.lifetime - 60:
-            result.notes.append(f"token_lifetime: {wanted.lifetime} s asked for, {granted} s granted by the spoke")
+            result.warnings.append(f"token_lifetime: {wanted.lifetime} s asked for, {granted} s granted by the spoke")
 
     # Absent
 
@@ -360,31 +372,25 @@ class Registrar:
         self._before_write()
         self.hub.delete_path(f"/api/v1/namespaces/{self._options.namespace}/secrets/{found.secret}")
         if found.credential in (TOKEN, TOKEN_SECRET) and found.account:
-            outcome.notes += self._remove_account(found, wanted, account)
+            self._remove_account(outcome, found, wanted, account)
         return outcome
 
-    def _remove_account(self, found: Registered, wanted: Wanted | None, account: Account) -> list[str]:
+    def _remove_account(self, outcome: Outcome, found: Registered, wanted: Wanted | None, account: Account) -> None:
         try:
             with Api(self._way_to_remove(found, wanted)) as api:
                 left = accounts.remove(api, account, self._options.owner)
         except HubspokeError as error:
-            return [f"its account {found.account} could not be removed from the spoke: {error.message.rstrip('.')}"]
-        return [f"left on the spoke, since others made it: {', '.join(left)}"] if left else []
+            why = error.message.rstrip(".")
+            outcome.warnings.append(f"its account {found.account} could not be removed from the spoke: {why}")
+        else:
+            outcome.notes += [f"left on the spoke, since others made it: {', '.join(left)}"] if left else []
 
     def _way_to_remove(self, found: Registered, wanted: Wanted | None) -> Access:
         """As the user says, or else with the rights of the account itself."""
         if wanted and wanted.spoke:
             with contextlib.suppress(HubspokeError):
                 return access(wanted.spoke, self._options.timeout)
-        tls = (found.config or {}).get("tlsClientConfig") or {}
-        endpoint = Endpoint(
-            server=found.server.rstrip("/"),
-            ca=planning.text_of(tls.get("caData")),
-            server_name=tls.get("serverName") or "",
-            insecure=bool(tls.get("insecure")),
-            timeout=self._options.timeout,
-        )
-        return Access(endpoint, Identity(token=found.token), {})
+        return as_registered(found, self._options.timeout)
 
 
 def reread(hub: Kube, namespace: str, secret: str) -> Registered | None:

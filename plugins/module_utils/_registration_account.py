@@ -9,7 +9,6 @@ when an account has to be removed with its own rights.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import time
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import Right
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import MANAGER, OWNER, claims
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import MANAGER, OWNER, text_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import FULL, Account
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spoke import Api, segment
 
@@ -158,7 +157,7 @@ def read(api: Api, account: Account) -> Found:
     """
     found = []
     for part in parts(account):
-        live = api.get(part.at)
+        live = api.get_path(part.at)
         namespace = part.body["metadata"].get("namespace")
         if live is None and namespace not in (None, "kube-system"):
             _check_namespace(api, namespace, part)
@@ -168,7 +167,7 @@ def read(api: Api, account: Account) -> Found:
 
 def _check_namespace(api: Api, namespace: str, part: Part) -> None:
     try:
-        found = api.get(f"/api/v1/namespaces/{segment(namespace)}")
+        found = api.get_path(f"/api/v1/namespaces/{segment(namespace)}")
     except ApiError as error:
         if error.status == 403:
             return  # whoever may not look may still be allowed to write there
@@ -202,7 +201,7 @@ def write(api: Api, found: Found, owner: str) -> tuple[str, ...]:
             body["metadata"]["labels"] = {OWNER: owner} if owner else {}
             live = _create(api, part, body)
             if live is None:  # it was there, or another run was quicker
-                live = api.get(part.at)
+                live = api.get_path(part.at)
                 how = differs(live, part)
             else:
                 done.append(f"{part}: {how}")
@@ -236,7 +235,7 @@ def _update(api: Api, part: Part, live: Object, body: Object) -> Object:
         changed["subjects"] = [*others, *body["subjects"]]
     if (live.get("roleRef") or {}) != body.get("roleRef", live.get("roleRef") or {}):
         # A binding's role cannot be changed.
-        api.delete(part.at)
+        api.delete_path(part.at)
         return _create(api, part, body) or live
     return api.request("PUT", f"{part.at}?fieldManager={MANAGER}", changed)
 
@@ -252,37 +251,33 @@ def request_token(api: Api, account: Account, lifetime: int) -> str:
     return str(answer["status"]["token"])
 
 
-def token_secret(api: Api, account: Account, replaced: str = "") -> tuple[str, str]:
-    """A token without an end, in a Secret on the spoke: its name, and the token.
+def token_secret(api: Api, account: Account, replaced: str = "") -> str:
+    """A token without an end, in a Secret on the spoke.
 
     :arg replaced: Token that is not to be taken again, so that a new Secret is made.
     :raises HubspokeError: the spoke's controllers do not fill the Secret.
     """
-    collection = f"/api/v1/namespaces/{segment(account.namespace)}/secrets"
-    base = f"{account.name}-long-lived-token"
-    for name in (base, f"{base}-2"):
-        live = api.get(f"{collection}/{name}")
+    paths = _token_secrets(account)
+    for path in paths:
+        live = api.get_path(path)
         token = _token_in(live)
         if live is None:
-            metadata = {
-                "name": name,
-                "namespace": account.namespace,
-                "annotations": {"kubernetes.io/service-account.name": account.name},
-            }
+            collection, _slash, name = path.rpartition("/")
+            annotations = {"kubernetes.io/service-account.name": account.name}
+            metadata = {"name": name, "namespace": account.namespace, "annotations": annotations}
             kind = "kubernetes.io/service-account-token"
             api.request("POST", collection, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind})
-            token = _filled(api, f"{collection}/{name}")
+            token = _filled(api, path)
         if token and token != replaced:
-            return name, token
-    raise HubspokeError(
-        f"The Secrets {base} and {base}-2 of {account.namespace} hold no other token.", "Delete one of them."
-    )
+            return token
+    names = " and ".join(path.rpartition("/")[2] for path in paths)
+    raise HubspokeError(f"The Secrets {names} of {account.namespace} hold no other token.", "Delete one of them.")
 
 
 def _filled(api: Api, path: str) -> str:
     deadline = time.monotonic() + _SECRET_PATIENCE
     while time.monotonic() < deadline:
-        token = _token_in(api.get(path))
+        token = _token_in(api.get_path(path))
         if token:
             return token
         time.sleep(0.1)
@@ -293,18 +288,20 @@ def _filled(api: Api, path: str) -> str:
 
 
 def _token_in(secret: Object | None) -> str:
-    try:
-        return base64.b64decode(((secret or {}).get("data") or {}).get("token") or "").decode()
-    except ValueError:
-        return ""
+    return text_of(((secret or {}).get("data") or {}).get("token"))
+
+
+def _token_secrets(account: Account) -> tuple[str, str]:
+    """The paths of an account's token Secret, and of the one that follows it and is followed by it in turn."""
+    collection = f"/api/v1/namespaces/{segment(account.namespace)}/secrets"
+    return f"{collection}/{account.name}-long-lived-token", f"{collection}/{account.name}-long-lived-token-2"
 
 
 def forget_token(api: Api, account: Account, token: str) -> None:
     """Delete the token Secret that a proven successor replaced."""
-    collection = f"/api/v1/namespaces/{segment(account.namespace)}/secrets"
-    for name in (f"{account.name}-long-lived-token", f"{account.name}-long-lived-token-2"):
-        if _token_in(api.get(f"{collection}/{name}")) == token:
-            api.delete(f"{collection}/{name}")
+    for path in _token_secrets(account):
+        if _token_in(api.get_path(path)) == token:
+            api.delete_path(path)
 
 
 def remove(api: Api, account: Account, owner: str) -> tuple[str, ...]:
@@ -323,13 +320,8 @@ def remove(api: Api, account: Account, owner: str) -> tuple[str, ...]:
             left.append(str(part))
             continue
         try:
-            api.delete(part.at)
+            api.delete_path(part.at)
         except ApiError as error:
             if error.status not in (401, 403):  # with its own rights: the rest follows by itself
                 raise
     return tuple(left)
-
-
-def is_of(token: str, account: Account) -> bool:
-    """Whether a token is one of the account's."""
-    return claims(token).get("sub") == f"system:serviceaccount:{account.namespace}:{account.name}"

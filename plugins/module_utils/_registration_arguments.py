@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 from urllib.parse import urlsplit
@@ -111,6 +112,16 @@ _LABEL_KEY = re.compile(
 _ARN = re.compile(r"arn:aws[a-z-]*:eks:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 _RESERVED = ("hubspoke.bootstrap/", "argocd.argoproj.io/secret-type")
+
+
+def unknown_options(given: t.Iterable[str]) -> tuple[str, str]:
+    """Options that no cluster has, as half a sentence and its remedy; both empty where there are none."""
+    unknown = sorted(set(given) - set(CLUSTER_SPEC))
+    if not unknown:
+        return "", ""
+    near = difflib.get_close_matches(unknown[0], CLUSTER_SPEC, 1)
+    remedy = f"Did you mean {near[0]}?" if near else f"It knows {', '.join(CLUSTER_SPEC)}."
+    return f"has {', '.join(unknown)}, which the module argocd_cluster does not know", remedy
 
 
 def wanted(params: t.Mapping[str, t.Any], hub_is_local: bool = False) -> Wanted:

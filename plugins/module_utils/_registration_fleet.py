@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import typing as t
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_targets as targeting
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_application import APPLICATION_SET
@@ -81,6 +81,8 @@ class Index:
     def __init__(self, secrets: Iterable[Registered], options: Options) -> None:
         self._options = options
         self.all = tuple(secrets)
+        self.matched: set[str] = set()
+        """Secrets that are some cluster's of this run."""
         self._lock, self._claimed = threading.Lock(), dict[str, str]()
         self._servers: dict[str, list[Registered]] = {}
         self._names: dict[str, list[Registered]] = {}
@@ -96,10 +98,16 @@ class Index:
             raise HubspokeError(f"server {server} is that of {other} too.", "Register it once, under one name.")
 
     def match(self, wanted: Wanted, server: str) -> Registered | None:
-        """The Secret of a cluster, None where there is none.
+        """The Secret of a cluster, None where there is none; it is marked as matched.
 
         :raises HubspokeError: there are several, or its name is another cluster's.
         """
+        found = self._find(wanted, server)
+        if found:
+            self.matched.add(found.secret)
+        return found
+
+    def _find(self, wanted: Wanted, server: str) -> Registered | None:
         found = self._servers.get(normalized(server), []) if server else []
         named = self._names.get(wanted.name, [])
         if len(found) > 1:
@@ -147,10 +155,10 @@ class FleetRun:
         check(self._fleet.clusters)
         if self._hub:
             self._options = replace(self._options, hub_id=self._hub_id(self._hub), hub_image=self._hub_image(self._hub))
-        registrar = Registrar(self._hub, self._options, self._lease.take if self._lease else lambda: None)
-        index = Index(self._secrets(), self._options)
+        take = self._lease.take if self._lease else lambda: None
+        work = _Work(self._hub, replace(self._fleet, options=self._options), self._progress, take, self._secrets())
         try:
-            return self._all(registrar, index)
+            return work.all()
         finally:
             if self._lease:
                 self._lease.release()
@@ -187,92 +195,98 @@ class FleetRun:
     def _secrets(self) -> list[Registered]:
         if not self._hub:
             return []
-        query: dict[str, t.Any] = {"labelSelector": SELECTOR, "limit": 500}
-        found: list[Registered] = []
-        while True:
-            page = self._hub.request("GET", f"/api/v1/namespaces/{self._options.namespace}/secrets", query=query)
-            found += [registered(item) for item in page.get("items") or []]
-            query["continue"] = (page.get("metadata") or {}).get("continue")
-            if not query["continue"]:
-                return found
+        path = f"/api/v1/namespaces/{self._options.namespace}/secrets"
+        return [registered(item) for item in self._hub.pages(path, SELECTOR)]
 
-    def _all(self, registrar: Registrar, index: Index) -> list[Outcome]:
-        matched: set[str] = set()
-        targets = _Targets(self._hub, self._options.namespace)
+
+class _Work:
+    """The clusters of a run, one after another or side by side, once the hub has been read.
+
+    :arg before_write: Called before each change.
+    :arg secrets: What is registered.
+    """
+
+    def __init__(
+        self,
+        hub: Kube | None,
+        fleet: Fleet,
+        progress: Progress,
+        before_write: Callable[[], None],
+        secrets: Iterable[Registered],
+    ) -> None:
+        self._hub, self._fleet, self._progress = hub, fleet, progress
+        self._options = fleet.options
+        self._registrar = Registrar(hub, fleet.options, before_write)
+        self._index = Index(secrets, fleet.options)
+        self._targets = _Targets(hub, fleet.options.namespace)
+
+    def all(self) -> list[Outcome]:
+        """What became of each cluster; pruned ones come last."""
         done = _Counter(len(self._fleet.clusters), self._progress)
 
         def one(wanted: Wanted) -> Outcome:
-            outcome = self._one(wanted, lambda: self._work(wanted, registrar, index, targets, matched))
+            outcome = _guarded(wanted.name, wanted.server, partial(self._one, wanted))
             done.count(outcome)
             return outcome
 
         with ThreadPoolExecutor(max(1, self._fleet.concurrency), thread_name_prefix="cluster") as pool:
             outcomes = list(pool.map(one, self._fleet.clusters))
         if self._fleet.prune:
-            failed = {outcome.name for outcome in outcomes if outcome.error}
-            for secret in self._superfluous(index, matched, failed):
-                account = _account(secret)
-                outcomes.append(
-                    self._one(None, lambda: self._remove(registrar, secret, None, account, targets), secret)  # noqa: B023
-                )
+            for secret in self._superfluous():
+                remove = partial(self._remove, secret, None, _account(secret))
+                outcomes.append(_guarded(secret.name, secret.server, remove))
         return outcomes
 
-    def _superfluous(self, index: Index, matched: set[str], failed: set[str]) -> list[Registered]:
+    def _superfluous(self) -> list[Registered]:
         """What this inventory registered and does not have any more."""
         owner = self._options.owner
-        keep = self._fleet.protected | failed | {wanted.name for wanted in self._fleet.clusters}
+        keep = self._fleet.protected | {wanted.name for wanted in self._fleet.clusters}
         return [
             secret
-            for secret in index.all
-            if owner and secret.owner == owner and secret.secret not in matched and secret.name not in keep
+            for secret in self._index.all
+            if owner and secret.owner == owner and secret.secret not in self._index.matched and secret.name not in keep
         ]
 
-    def _one(self, wanted: Wanted | None, work: Callable[[], Outcome], secret: Registered | None = None) -> Outcome:
-        """Whatever goes wrong with a cluster is its own affair."""
-        name = wanted.name if wanted else secret.name if secret else ""
-        try:
-            return work()
-        except HubspokeError as error:
-            text = error.message if error.message.startswith("Cluster ") else f"Cluster {name}: {error.message}"
-            server = secret.server if secret else wanted.server if wanted else ""
-            return Outcome(name, server, error=HubspokeError(text, error.remedy))
-
-    def _work(
-        self, wanted: Wanted, registrar: Registrar, index: Index, targets: _Targets, matched: set[str]
-    ) -> Outcome:
+    def _one(self, wanted: Wanted) -> Outcome:
         if wanted.state == "absent":
-            return self._absent(wanted, registrar, index, targets, matched)
-        place = registrar.locate(wanted)
-        index.claim(wanted, place[0].server)
-        found = index.match(wanted, place[0].server)
-        if found:
-            matched.add(found.secret)
+            return self._absent(wanted)
+        place = self._registrar.locate(wanted)
+        self._index.claim(wanted, place[0].server)
+        found = self._index.match(wanted, place[0].server)
         try:
-            return registrar.present(wanted, place, found)
+            return self._registrar.present(wanted, place, found)
         except ApiError as error:
             if error.status != 409 or not found or not self._hub:
                 raise
             # Somebody changed the Secret since it was read: once more, with what it is now.
-            return registrar.present(wanted, place, reread(self._hub, self._options.namespace, found.secret))
+            return self._registrar.present(wanted, place, reread(self._hub, self._options.namespace, found.secret))
 
-    def _absent(
-        self, wanted: Wanted, registrar: Registrar, index: Index, targets: _Targets, matched: set[str]
-    ) -> Outcome:
+    def _absent(self, wanted: Wanted) -> Outcome:
         server = wanted.server
         with contextlib.suppress(HubspokeError):  # what is to go may well be out of reach
-            server = registrar.locate(wanted)[0].server
-        found = index.match(wanted, server)
+            server = self._registrar.locate(wanted)[0].server
+        found = self._index.match(wanted, server)
         if found is None:
             return Outcome(wanted.name, server, action=UNCHANGED)
-        matched.add(found.secret)
-        return self._remove(registrar, found, wanted, wanted.account, targets)
+        return self._remove(found, wanted, wanted.account)
 
-    def _remove(
-        self, registrar: Registrar, secret: Registered, wanted: Wanted | None, account: Account, targets: _Targets
-    ) -> Outcome:
+    def _remove(self, secret: Registered, wanted: Wanted | None, account: Account) -> Outcome:
         if secret.name in self._fleet.protected:
             raise HubspokeError("it is protected.", "Take it out of protected first.")
-        found = targets.of(secret)
+        found = self._targets.of(secret)
+        self._check_targets(found)
+        acting = self._hub if found and not self._options.check_mode else None
+        if acting:
+            targeting.remove(acting, found, self._fleet.removal_timeout, self._progress)
+        outcome = self._registrar.absent(secret, wanted, account)
+        if acting:
+            back = targeting.let_go(acting, found, _LETTING_GO)
+            outcome.warnings += [f"{targeting.words(back)} came back and could not be removed for good"] if back else []
+        outcome.changes = [f"removed {targeting.words(found)}"] if found else []
+        return outcome
+
+    def _check_targets(self, found: Sequence[targeting.Target]) -> None:
+        """:raises HubspokeError: something targets the cluster that may not be removed with it."""
         sets = [target for target in found if target.kind == APPLICATION_SET]
         if sets:
             raise HubspokeError(
@@ -284,14 +298,15 @@ class FleetRun:
                 "Move or delete them first, or set remove_applications: true to have the Applications removed with it. "
                 f"{targeting.consequence(found)}",
             )
-        if found and self._hub and not self._options.check_mode:
-            targeting.remove(self._hub, found, self._fleet.removal_timeout, self._progress)
-        outcome = registrar.absent(secret, wanted, account)
-        if found and self._hub and not self._options.check_mode:
-            back = targeting.let_go(self._hub, found, _LETTING_GO)
-            outcome.notes += [f"{targeting.words(back)} came back and could not be removed for good"] if back else []
-        outcome.changes = [f"removed {targeting.words(found)}"] if found else []
-        return outcome
+
+
+def _guarded(name: str, server: str, work: Callable[[], Outcome]) -> Outcome:
+    """Whatever goes wrong with a cluster is its own affair."""
+    try:
+        return work()
+    except HubspokeError as error:
+        text = error.message if error.message.startswith("Cluster ") else f"Cluster {name}: {error.message}"
+        return Outcome(name, server, error=HubspokeError(text, error.remedy))
 
 
 def _account(secret: Registered) -> Account:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 import typing as t
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
     Registered,
     normalized,
     registered,
+    without_userinfo,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_targets import (
     IN_CLUSTER_NAME,
@@ -38,7 +38,6 @@ except ImportError:  # Then the end of client certificates is not known
 
 Entry = dict[str, t.Any]
 
-_USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 _SETTINGS = "argocd-cm"
 
 
@@ -141,11 +140,6 @@ def describe(
         "application_sets": _sets(on_it),
         "problem": _problem(one),
     }
-
-
-def without_userinfo(url: str) -> str:
-    """An address without user name and password."""
-    return _USERINFO.sub("", url)
 
 
 def _text(value: t.Any) -> str:

@@ -10,12 +10,11 @@ import hashlib
 import json
 import typing as t
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from datetime import UTC, datetime
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_secret as secret
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._redact import REDACTED, REDACTED_CHANGED
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_account import digest, is_of
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_account import digest
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import Registered, claims
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import (
     CLIENT_CERTIFICATE,
@@ -62,7 +61,7 @@ def renewal(wanted: Wanted, found: Registered | None, now: datetime, rotate: str
         return "it is not registered yet"
     if found.credential != wanted.credential:
         return f"its credential is of the kind {found.credential}"
-    if not is_of(found.token, wanted.account):
+    if found.account != str(wanted.account):
         return f"its token is of the account {found.account}"
     if rotate == ALWAYS:
         return "a new token was asked for"
@@ -80,16 +79,7 @@ def _due(wanted: Wanted, found: Registered, now: datetime, rotate: str) -> str:
         return ""
     if found.annotations.get(secret.LIFETIME, str(wanted.lifetime)) != str(wanted.lifetime):
         return "another lifetime of its token was asked for"
-    return f"its token ends in {left(found.expires - now)}" if now >= due else ""
-
-
-def left(span: timedelta) -> str:
-    """A time to go, in one unit."""
-    seconds = max(int(span.total_seconds()), 0)
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    return f"its token ends in {secret.left(found.expires - now)}" if now >= due else ""
 
 
 def config_of(wanted: Wanted, connection: Connection, token: str) -> Object:
@@ -148,14 +138,6 @@ def desired(wanted: Wanted, connection: Connection, token: str, found: Registere
     if owner:
         labels[secret.OWNER] = owner
     return Desired(data, labels, annotations, config)
-
-
-def text_of(encoded: t.Any) -> str:
-    """Text out of base64, empty where there is none."""
-    try:
-        return base64.b64decode(encoded or "").decode()
-    except ValueError:
-        return ""
 
 
 def _compact(config: Object) -> str:
@@ -265,16 +247,10 @@ def _redacted(config: Object) -> Object:
         elif key == "env" and isinstance(value, dict):
             result[key] = dict.fromkeys(value, REDACTED)
         elif key == "proxyUrl" and value:
-            result[key] = without_user(str(value))
+            result[key] = secret.without_userinfo(str(value))
         else:
             result[key] = _redacted(value) if isinstance(value, dict) else value
     return result
-
-
-def without_user(url: str) -> str:
-    """A URL without the name and password that may be in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _mark(before: t.Any, after: t.Any, old: t.Any, new: t.Any) -> None:

@@ -25,10 +25,9 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_p
     moment,
     span,
 )
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import claims
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import SERVICE_ACCOUNT, claims
 
 _MOST_RIGHTS = 8
-_SERVICE_ACCOUNT = "system:serviceaccount:"
 
 
 def is_kubernetes(answer: t.Any) -> bool:
@@ -123,8 +122,8 @@ def _token(endpoint: Endpoint, claim: dict[str, t.Any], clock: datetime | None, 
             return ProbeError(message, remedy, field="bearer_token", kind="unauthenticated")
     else:
         subject = str(claim.get("sub") or "")
-        if subject.startswith(_SERVICE_ACCOUNT):
-            whose = f" of service account {subject.removeprefix(_SERVICE_ACCOUNT).replace(':', '/')}"
+        if subject.startswith(SERVICE_ACCOUNT):
+            whose = f" of service account {subject.removeprefix(SERVICE_ACCOUNT).replace(':', '/')}"
             remedy += " Another cluster may have made it, or the account was deleted."
         else:
             whose = ""
@@ -211,6 +210,6 @@ def missing(endpoint: Endpoint, identity: Identity, rights: Iterable[Right]) -> 
 
 def _account(identity: Identity) -> str:
     subject = str(claims(identity.token).get("sub") or "") if identity.token else identity.username
-    if subject.startswith(_SERVICE_ACCOUNT):
-        return f"service account {subject.removeprefix(_SERVICE_ACCOUNT).replace(':', '/')}"
+    if subject.startswith(SERVICE_ACCOUNT):
+        return f"service account {subject.removeprefix(SERVICE_ACCOUNT).replace(':', '/')}"
     return f"user {identity.scrubbed(subject)}" if subject else "the account"

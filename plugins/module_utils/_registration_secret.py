@@ -15,7 +15,7 @@ import json
 import re
 import typing as t
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 Object = dict[str, t.Any]
@@ -37,6 +37,10 @@ _CONFIG_TYPES: dict[str, type] = {
     **dict.fromkeys(("username", "password", "bearerToken", "proxyUrl"), str),
     **dict.fromkeys(("tlsClientConfig", "awsAuthConfig", "execProviderConfig"), dict),
 }
+SERVICE_ACCOUNT = "system:serviceaccount:"
+"""Begins the name of a service account as a user, before namespace and name."""
+
+_USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 _SYSTEM = ("kubectl.kubernetes.io/last-applied-configuration",)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -118,8 +122,8 @@ class Registered:
     def account(self) -> str:
         """Namespace and name of the service account whose token it is, empty where it is none."""
         subject = str(claims(self.token).get("sub") or "")
-        prefix = "system:serviceaccount:"
-        return subject.removeprefix(prefix).replace(":", "/") if subject.startswith(prefix) else ""
+        ours = subject.startswith(SERVICE_ACCOUNT)
+        return subject.removeprefix(SERVICE_ACCOUNT).replace(":", "/") if ours else ""
 
     @property
     def owner(self) -> str:
@@ -138,7 +142,7 @@ def credential_of(config: t.Mapping[str, t.Any]) -> str:
     }
     kind = next((kind for kind, value in held.items() if value), "none")
     found = claims(str(config["bearerToken"])) if kind == "bearer_token" else {}
-    if str(found.get("sub") or "").startswith("system:serviceaccount:"):
+    if str(found.get("sub") or "").startswith(SERVICE_ACCOUNT):
         return "token" if found.get("exp") else "token_secret"
     return kind
 
@@ -169,6 +173,28 @@ def _moment(seconds: t.Any) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def without_userinfo(url: str) -> str:
+    """An address without user name and password."""
+    return _USERINFO.sub("", url)
+
+
+def text_of(encoded: t.Any) -> str:
+    """Text out of base64, empty where there is none."""
+    try:
+        return base64.b64decode(encoded or "").decode()
+    except ValueError:
+        return ""
+
+
+def left(span: timedelta) -> str:
+    """A time to go, in one unit."""
+    seconds = max(int(span.total_seconds()), 0)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def registered(secret: Object) -> Registered:

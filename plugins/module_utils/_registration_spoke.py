@@ -20,12 +20,13 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube, Paths
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import (
     Endpoint,
     Identity,
     Session,
 )
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import Registered, text_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._yaml import LOADER, yaml
 
 Object = dict[str, t.Any]
@@ -92,6 +93,19 @@ def access(params: t.Mapping[str, t.Any], timeout: float) -> Access:
     )
     simple = set(given) <= set(_SIMPLE) and set(cluster) <= _SIMPLE_CLUSTER and set(user) <= _SIMPLE_USER
     return Access(endpoint, _identity(given, user) if simple else None, dict(params))
+
+
+def as_registered(found: Registered, timeout: float) -> Access:
+    """The way that Argo CD takes, with the token that it has."""
+    tls = (found.config or {}).get("tlsClientConfig") or {}
+    endpoint = Endpoint(
+        server=found.server.rstrip("/"),
+        ca=text_of(tls.get("caData")),
+        server_name=tls.get("serverName") or "",
+        insecure=bool(tls.get("insecure")),
+        timeout=timeout,
+    )
+    return Access(endpoint, Identity(token=found.token), {})
 
 
 def _identity(given: Object, user: Object) -> Identity:
@@ -196,7 +210,7 @@ def _file(path: str, option: str) -> str:
         raise HubspokeError(f"{option} {path} cannot be read: {reason}.", "Correct the path.") from None
 
 
-class Api:
+class Api(Paths):
     """Requests to a spoke, by whichever way it is reached. Used by one thread."""
 
     def __init__(self, found: Access) -> None:
@@ -215,7 +229,7 @@ class Api:
         if self._session:
             self._session.__exit__(None, None, None)
 
-    def request(self, method: str, path: str, body: Object | None = None) -> Object:
+    def request(self, method: str, path: str, body: t.Any = None) -> Object:
         """One request; its answer.
 
         :raises HubspokeError: no answer (ProbeError or ApiError), or one that is not a success (ApiError).
@@ -232,25 +246,6 @@ class Api:
         if self._identity:
             message = self._identity.scrubbed(message)  # a server may echo what it was shown
         raise ApiError(f"its API server answered {status}: {message}.", status, str(answer.get("reason", "")))
-
-    def get(self, path: str) -> Object | None:
-        """What is there, None where nothing is."""
-        try:
-            return self.request("GET", path)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
-
-    def delete(self, path: str) -> bool:
-        """Delete what is there; False where nothing was."""
-        try:
-            self.request("DELETE", path, {"propagationPolicy": "Background"})
-        except ApiError as error:
-            if error.status == 404:
-                return False
-            raise
-        return True
 
 
 def segment(text: str) -> str:

@@ -30,7 +30,6 @@ FINALIZER = "resources-finalizer.argocd.argoproj.io"
 IN_CLUSTER_NAME = "in-cluster"
 """What Argo CD calls the hub itself where no Secret calls it otherwise."""
 
-_PAGE = 500
 _SHOWN = 5
 _APPLICATION = Resource(API_VERSION, APPLICATION, "applications", True)
 _SET = Resource(API_VERSION, APPLICATION_SET, "applicationsets", True)
@@ -141,20 +140,13 @@ def _lists(kube: Kube, namespace: str | None) -> tuple[t.Iterator[Object], t.Ite
 
 
 def _each(kube: Kube, plural: str, namespace: str | None) -> t.Iterator[Object]:
-    """Every object, page by page: of the status of ten thousand Applications nothing is kept."""
+    """Every object, one by one: of the status of ten thousand Applications nothing is kept."""
     path = f"/apis/{API_VERSION}/{f'namespaces/{namespace}/' if namespace else ''}{plural}"
-    query: dict[str, t.Any] = {"limit": _PAGE}
-    while True:
-        try:
-            page = kube.request("GET", path, query=query)
-        except ApiError as error:
-            if error.status == 404:
-                return  # Argo CD's definitions are not there
+    try:
+        yield from kube.pages(path)
+    except ApiError as error:
+        if error.status != 404:  # Argo CD's definitions are not there
             raise
-        yield from page.get("items") or []
-        query["continue"] = (page.get("metadata") or {}).get("continue")
-        if not query["continue"]:
-            return
 
 
 # In words

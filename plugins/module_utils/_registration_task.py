@@ -101,7 +101,7 @@ def as_result(outcome: Outcome) -> Result:
         "expires": outcome.expires,
         "renewed": outcome.renewed,
         "adopted": outcome.adopted,
-        "notes": outcome.notes,
+        "notes": [*outcome.notes, *outcome.warnings],
     }
     if outcome.error:
         result["msg"] = str(outcome.error)
@@ -117,9 +117,8 @@ def finish(task: Task, outcomes: t.Sequence[Outcome], result: Result) -> Result:
     if task.diff:
         result["diff"] = [_difference(outcome) for outcome in outcomes if outcome.changed and not outcome.error]
     for outcome in outcomes:
-        for note in outcome.notes:
-            if "could not be removed" in note or "granted by the spoke" in note:
-                task.warn(f"Cluster {outcome.name}: {note}.")
+        for warning in outcome.warnings:
+            task.warn(f"Cluster {outcome.name}: {warning}.")
     failed = [outcome.error for outcome in outcomes if outcome.error]
     if failed:
         lines = [str(error) for error in failed[:_MOST_NAMED]]

@@ -253,6 +253,8 @@ def test_duplicates() -> None:
 class FakeKube:
     """Cluster Secrets of which a selector finds some, and Argo CD's settings."""
 
+    pages = Kube.pages
+
     def __init__(self, *items: Object, settings: t.Any = None) -> None:
         self.items = items
         self.settings = {"data": {}} if settings is None else settings

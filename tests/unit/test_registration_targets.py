@@ -204,12 +204,14 @@ def test_a_thousand_clusters_and_ten_thousand_applications_take_no_long_time() -
 class FakeKube:
     """Applications by path, of which some stay or come back when they are deleted."""
 
+    pages = Kube.pages
+
     def __init__(self, *items: Object) -> None:
         self.items = {self.path(item): item for item in items}
         self.requests: list[tuple[str, str]] = []
         self.forbidden: tuple[str, ...] = ()
         self.missing = False
-        self.pages: list[Object] = []
+        self.lists: list[Object] = []
         self.keeps: tuple[str, ...] = ()
         self.recreated: Object | None = None
         self.reads = 0
@@ -226,7 +228,7 @@ class FakeKube:
         if self.missing:
             raise ApiError("no", 404)
         if method == "GET":
-            return self.pages[int(query.get("continue") or 0)] if path.endswith("/applications") else {"items": []}
+            return self.lists[int(query.get("continue") or 0)] if path.endswith("/applications") else {"items": []}
         live = self.items.get(path)
         if not live:
             raise ApiError("gone", 404)
@@ -259,7 +261,7 @@ WEB, DB = application("web", {"name": "tokyo"}), application("db", {"name": "tok
 
 def test_reading_takes_all_pages_of_all_namespaces() -> None:
     fake = FakeKube()
-    fake.pages = [{"items": [WEB], "metadata": {"continue": "1"}}, {"items": [DB], "metadata": {}}]
+    fake.lists = [{"items": [WEB], "metadata": {"continue": "1"}}, {"items": [DB], "metadata": {}}]
     read = targets.read(kube(fake), "argocd")
     assert [str(one) for one in read.of(TOKYO, "tokyo")] == ["db", "web"]
     assert read.everywhere
@@ -272,7 +274,7 @@ def test_reading_takes_all_pages_of_all_namespaces() -> None:
 
 def test_where_other_namespaces_are_forbidden_argo_cds_own_is_read() -> None:
     fake = FakeKube()
-    fake.pages = [{"items": [WEB]}]
+    fake.lists = [{"items": [WEB]}]
     fake.forbidden = (ALL,)
     read = targets.read(kube(fake), "argocd")
     assert [str(one) for one in read.of(TOKYO, "tokyo")] == ["web"]
