@@ -77,6 +77,12 @@ def secret_of(who: Caller) -> str | None:
     return str(keys[who.key].secret_access_key) if who.key in keys else None
 
 
+def session_token(who: Caller) -> str:
+    """The token that belongs to a session's credentials, empty of a user."""
+    session = sts_backends[who.account][_PARTITION].get_assumed_role_from_access_key(who.key)
+    return str(session.session_token) if session else ""
+
+
 def assume(region: str, role: str, session: str, duration: int) -> t.Any:
     """A new session of a role, with its credentials.
 
@@ -194,6 +200,14 @@ def architectures(region: str, instance_type: str) -> list[str]:
         return []
     listed: list[str] = found[0]["ProcessorInfo"]["SupportedArchitectures"] if found else []
     return [item for item in listed if item in ("x86_64", "arm64")]
+
+
+def size(region: str, instance_type: str) -> tuple[int, int, int]:
+    """Processors, memory in MiB, and how many pods the network interfaces have addresses for."""
+    found = ec2_backends[DEFAULT_ACCOUNT_ID][region].describe_instance_types([instance_type])[0]
+    network = found["NetworkInfo"]
+    pods = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2
+    return found["VCpuInfo"]["DefaultVCpus"], found["MemoryInfo"]["SizeInMiB"], min(pods, 110)
 
 
 # Auto Scaling
