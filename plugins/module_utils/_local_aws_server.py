@@ -37,6 +37,9 @@ def application(world: World) -> Application:
         create_backend_app,
     )
 
+    # Of moto's hundreds of machine images none is EKS's, and they take half a second for each region.
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+
     def reset() -> None:
         BackendDict.reset()
         reset_model_data()
