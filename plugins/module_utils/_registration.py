@@ -26,8 +26,10 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_p
     probe,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import (
+    ACCOUNT,
     EXPIRES,
     IN_CLUSTER,
+    IN_SECRET,
     MANAGER,
     RULES,
     Registered,
@@ -329,20 +331,30 @@ class Registrar:
             look = self._options.check_mode or found is not None
             account = accounts.read(api, wanted.account) if look else accounts.unseen(wanted.account)
             result = _Credential(planning.NOT_YET, reason, account.changes)
+            if found and found.credential == TOKEN_SECRET:
+                self._check_former(found, result)
             if self._options.check_mode:
                 return result
             self._before_write()
             result.account_changes = accounts.write(api, account, self._options.owner)
             if wanted.credential == TOKEN_SECRET:
-                old = found.token if found and found.credential == TOKEN_SECRET else ""
-                result.token = accounts.token_secret(api, wanted.account, old)
-                result.replaces = old
+                result.token = accounts.token_secret(api, wanted.account, found.token if found else "")
             else:
                 result.token = accounts.request_token(api, wanted.account, wanted.lifetime)
                 self._check_lifetime(wanted, result)
         if wanted.probe:
             result.notes += self._trial.prove(wanted, connection, way, result.token)
         return result
+
+    def _check_former(self, found: Registered, result: _Credential) -> None:
+        """A token without an end outlives its registration: ours goes, another's may be in use elsewhere."""
+        if found.annotations.get(ACCOUNT):
+            result.replaces = found.token
+            return
+        secret = f"{found.account.partition('/')[0]}/{claims(found.token).get(IN_SECRET)}"
+        result.warnings.append(
+            f"the token that it had has no end and stays good: delete Secret {secret} of the spoke once nothing uses it"
+        )
 
     def _check_is_not_hub(self, api: Api) -> None:
         try:

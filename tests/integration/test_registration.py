@@ -89,6 +89,12 @@ class Spoke:
         )
         return any(self.kube.get_path(path) for path in paths)
 
+    def token_secrets(self) -> list[str]:
+        """Names of the Secrets with tokens of the account that do not end."""
+        found = self.kube.request("GET", "/api/v1/namespaces/kube-system/secrets")["items"]
+        names = [one["metadata"]["name"] for one in found]
+        return [name for name in names if name.startswith(f"{self.account}-")]
+
 
 @pytest.fixture
 def spoke(spoke_kubeconfig: str) -> Spoke:
@@ -299,6 +305,22 @@ def test_a_token_without_an_end(hub: Hub, spoke: Spoke, register: Register) -> N
     second = secrets(hub)["tokyo"]
     assert second.token != first.token
     assert spoke.may(second.token)
+    register(spoke.wanted())
+    assert secrets(hub)["tokyo"].credential == "token"
+    assert not spoke.token_secrets()
+
+
+def test_a_token_without_an_end_that_something_else_made_is_named(hub: Hub, spoke: Spoke, register: Register) -> None:
+    register(spoke.wanted(credential="token_secret"), check=False)
+    found = secrets(hub)["tokyo"]
+    config = json.dumps(found.config)
+    hub.apply(hub.secret("by-hand", {"name": "tokyo", "server": found.server, "config": config}, {}))
+    hub.kube.delete_path(f"/api/v1/namespaces/{hub.namespace}/secrets/{found.secret}")
+    result = register(spoke.wanted())
+    (name,) = spoke.token_secrets()
+    (note,) = result["clusters"][0]["notes"]
+    assert f"has no end and stays good: delete Secret kube-system/{name} of the spoke" in note
+    assert spoke.may(found.token)
 
 
 def _closed_port() -> int:
