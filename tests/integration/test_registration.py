@@ -22,8 +22,8 @@ from hubs import Hub
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_fleet as fleets
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import ApiError, Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import execute
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration import Options
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_arguments import wanted
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_outcome import Options
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import Registered, registered
 from ansible_collections.hubspoke.bootstrap.plugins.modules import argocd_clusters
 from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils import in_process
