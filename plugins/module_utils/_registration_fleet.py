@@ -231,11 +231,12 @@ class _Work:
 
         with ThreadPoolExecutor(max(1, self._fleet.concurrency), thread_name_prefix="cluster") as pool:
             outcomes = list(pool.map(one, self._fleet.clusters))
-        if self._fleet.prune:
-            for secret in self._superfluous():
-                remove = partial(self._remove, secret, None, _account(secret))
-                outcomes.append(_guarded(secret.name, secret.server, remove))
+            if self._fleet.prune:  # not before all are matched
+                outcomes += pool.map(self._prune, self._superfluous())
         return outcomes
+
+    def _prune(self, secret: Registered) -> Outcome:
+        return _guarded(secret.name, secret.server, partial(self._remove, secret, None, _account(secret)))
 
     def _superfluous(self) -> list[Registered]:
         """What this inventory registered and does not have any more."""
@@ -338,10 +339,12 @@ class _Counter:
 
     def __init__(self, total: int, progress: Progress) -> None:
         self._total, self._progress, self._done, self._failed = total, progress, 0, 0
+        self._lock = threading.Lock()
 
     def count(self, outcome: Outcome) -> None:
-        self._done += 1
-        self._failed += outcome.error is not None
-        if self._total >= _SAID_EVERY and self._done % _SAID_EVERY == 0:
-            told = f", {self._failed} of them failed" if self._failed else ""
-            self._progress(f"{self._done} of {self._total} clusters{told}")
+        with self._lock:
+            self._done += 1
+            self._failed += outcome.error is not None
+            if self._total >= _SAID_EVERY and self._done % _SAID_EVERY == 0:
+                told = f", {self._failed} of them failed" if self._failed else ""
+                self._progress(f"{self._done} of {self._total} clusters{told}")
