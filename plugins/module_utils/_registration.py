@@ -149,7 +149,7 @@ class Registrar:
         server = wanted.server or (found.endpoint.server if found else "")
         if not server:
             return Connection(""), None
-        if not wanted.server and not wanted.in_cluster:
+        if not wanted.server:
             check_reachable_from_hub(wanted.name, server, self._options.hub_is_local)
         own = found.endpoint if found else Endpoint(server)
         ca = wanted.ca if wanted.ca is not None else own.ca
