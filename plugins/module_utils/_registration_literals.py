@@ -67,8 +67,7 @@ def _generated(generator: t.Any, base: dict[str, str]) -> t.Iterator[Place]:
         if not isinstance(body, dict):
             continue
         template = {**base, **_destination(body.get("template"))}
-        elements = (body.get("elements") or []) if kind == "list" else []
-        for element in [{}, *elements]:
+        for element in [{}, *(body.get("elements") or [])]:
             yield from _filled(template, element)
         if kind in ("matrix", "merge"):
             # All but the first generator of a merge only add to what that one gives.

@@ -100,7 +100,7 @@ class Server(Paths):
         if kind not in ("secrets", "deployments"):
             self._live(path)
         key, _equals, value = query.get("labelSelector", "").partition("=")
-        found = [item for at, item in self.items.items() if at.rpartition("/")[0] == path]
+        found = [item for at, item in sorted(self.items.items()) if at.rpartition("/")[0] == path]
         return copy.deepcopy(
             {"items": [item for item in found if not key or item["metadata"].get("labels", {}).get(key) == value]}
         )

@@ -262,6 +262,7 @@ class FakeKube:
         self.items = {self.path(item): item for item in items}
         self.requests: list[tuple[str, str]] = []
         self.forbidden: tuple[str, ...] = ()
+        self.status = 403
         self.missing = False
         self.lists: list[Object] = []
         self.keeps: tuple[str, ...] = ()
@@ -276,7 +277,7 @@ class FakeKube:
     def request(self, method: str, path: str, body: t.Any = None, *, query: t.Any = None) -> Object:
         self.requests.append((method, path))
         if path in self.forbidden:
-            raise ApiError("no", 403)
+            raise ApiError("no", self.status)
         if self.missing:
             raise ApiError("no", 404)
         if method == "GET":
@@ -331,9 +332,9 @@ def test_where_other_namespaces_are_forbidden_argo_cds_own_is_read() -> None:
     read = targets.read(kube(fake), "argocd")
     assert [str(one) for one in read.of(TOKYO, "tokyo")] == ["web"]
     assert not read.everywhere
-    fake.forbidden = (ALL, OWN)
-    with pytest.raises(ApiError):
-        targets.read(kube(fake), "argocd")
+    for fake.forbidden, fake.status in (((ALL, OWN), 403), ((ALL,), 500)):
+        with pytest.raises(ApiError):
+            targets.read(kube(fake), "argocd")
 
 
 def test_without_argo_cds_definitions_nothing_targets_anything() -> None:
