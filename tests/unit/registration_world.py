@@ -30,6 +30,10 @@ SECRETS = "/api/v1/namespaces/argocd/secrets"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/argocd/leases/hubspoke-registration"
 SYSTEM = "/api/v1/namespaces/kube-system"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ROLE, BINDING = f"{RBAC}/clusterroles/argocd-manager-role", f"{RBAC}/clusterrolebindings/argocd-manager-role-binding"
+ACCOUNT = f"{SYSTEM}/serviceaccounts/argocd-manager"
+RULES = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+LOCK, UNLOCK = "hub POST leases", "hub DELETE leases/hubspoke-registration"
 
 
 def jwt(**claims: t.Any) -> str:
@@ -229,6 +233,11 @@ class World:
         (outcome,) = self.run(*clusters, **options)
         assert outcome.error
         return str(outcome.error)
+
+    @property
+    def written(self) -> list[str]:
+        """What was written or tried, with the names of Secrets cut off."""
+        return [event.partition("/cluster-")[0] for event in self.events if " as " not in event]
 
     @property
     def secrets(self) -> dict[str, Registered]:

@@ -7,7 +7,19 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from unit.registration_world import RBAC, SECRETS, SYSTEM, Server, World, encoded, refusal
+from unit.registration_world import (
+    BINDING,
+    LOCK,
+    ROLE,
+    RULES,
+    SECRETS,
+    SYSTEM,
+    UNLOCK,
+    Server,
+    World,
+    encoded,
+    refusal,
+)
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration as engine
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
@@ -16,16 +28,8 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_p
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import Identity
 
 TOKYO = "https://tokyo:6443"
-ROLE, BINDING = f"{RBAC}/clusterroles/argocd-manager-role", f"{RBAC}/clusterrolebindings/argocd-manager-role-binding"
-ACCOUNT = f"{SYSTEM}/serviceaccounts/argocd-manager"
 PEM = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
-LOCK, UNLOCK = "hub POST leases", "hub DELETE leases/hubspoke-registration"
 MADE = ["tokyo POST clusterroles", "tokyo POST serviceaccounts", "tokyo POST clusterrolebindings"]
-
-
-def written(world: World) -> list[str]:
-    """What was written, with the names of Secrets cut off."""
-    return [event.partition("/cluster-")[0] for event in world.events if event.partition(" as ")[1] == ""]
 
 
 # Where it is
@@ -88,7 +92,7 @@ def test_a_token_is_proven_before_the_hub_knows_of_it(world: World) -> None:
         "ServiceAccount kube-system/argocd-manager: it is not there",
         "ClusterRoleBinding argocd-manager-role-binding: it is not there",
     ]
-    assert written(world) == [LOCK, *MADE, "tokyo POST token", "probe", "hub PATCH secrets", UNLOCK]
+    assert world.written == [LOCK, *MADE, "tokyo POST token", "probe", "hub PATCH secrets", UNLOCK]
     found = world.secrets["tokyo"]
     assert (found.server, found.owner, found.labels["a"]) == (TOKYO, "here", "b")
     (endpoint, identity, rights) = world.tried[0]
@@ -101,7 +105,7 @@ def test_a_token_is_proven_before_the_hub_knows_of_it(world: World) -> None:
 
 def test_a_check_predicts_and_writes_nothing(world: World) -> None:
     said = world.one(world.wanted(), check=True)
-    assert written(world) == []
+    assert world.written == []
     assert (said.action, said.expires, world.secrets) == ("created", None, {})
     done = world.one(world.wanted())
     assert (said.changes, said.account_changes) == (done.changes, done.account_changes)
@@ -191,7 +195,7 @@ def test_what_argo_cd_needs_no_token_for(world: World) -> None:
     for server in (arn, "https://kubernetes.default.svc"):
         said = world.one({"name": "x", "server": server, "spoke": {"kubeconfig": CONFIG}})
         assert (said.credential, said.account_changes) == ("none", [])
-        assert written(world)[1:2] == ["hub PATCH secrets"]
+        assert world.written[1:2] == ["hub PATCH secrets"]
         world.hub.items.pop(f"{SECRETS}/{said.secret}")
 
 
@@ -210,9 +214,9 @@ def test_a_credential_of_the_users_is_tried_first(world: World, given: t.Any, id
     cluster = {"name": "x", "server": TOKYO, "proxy_url": "http://proxy:1", **given}
     world.refuses = [refusal("unauthenticated")]
     world.error(cluster)
-    assert written(world) == ["probe"]
+    assert world.written == ["probe"]
     said = world.one(cluster)
-    assert (written(world), said.notes) == (["probe", LOCK, "hub PATCH secrets", UNLOCK], [])
+    assert (world.written, said.notes) == (["probe", LOCK, "hub PATCH secrets", UNLOCK], [])
     endpoint, tried, _rights = world.tried[0]
     assert (tried, endpoint.proxy) == (identity, "http://proxy:1")
 
@@ -264,9 +268,6 @@ def test_a_token_that_is_not_accepted_is_replaced(world: World, kind: str) -> No
     assert "it is refused" in world.error(world.wanted())
 
 
-RULES = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
-
-
 @pytest.mark.parametrize(
     ("first", "then", "refused", "change"),
     [
@@ -288,105 +289,17 @@ def test_an_account_is_put_right_and_proven(
     for check in (True, False):
         world.refuses = [refusal("forbidden")] * refused
         outcomes.append(world.one(world.wanted(**(then or first)), check=check))
-        assert bool(written(world)[1:]) is not check
+        assert bool(world.written[1:]) is not check
     said, done = outcomes
     assert len(done.account_changes) == 1
     assert (
         (said.action, said.account_changes) == (done.action, done.account_changes) == ("updated", said.account_changes)
     )
     assert done.after["account"] == done.account_changes
-    assert written(world)[:2] == ["probe", LOCK]
-    assert written(world)[3] == "probe"
+    assert world.written[:2] == ["probe", LOCK]
+    assert world.written[3] == "probe"
     assert world.tried[1][1] == Identity(token=token)
     assert not world.one(world.wanted(**(then or first))).changed
-
-
-# The account's objects
-
-
-def test_what_is_there_already_is_compared_and_put_right(world: World) -> None:
-    """On a first run nobody looks before."""
-    spoke = world.spoke()
-    spoke.put(ROLE, {"metadata": {"name": "argocd-manager-role"}, "rules": RULES})
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "argocd-manager-role"}
-    theirs = {"kind": "User", "name": "me"}
-    spoke.put(BINDING, {"metadata": {}, "roleRef": reference, "subjects": [theirs]})
-    assert world.one(world.wanted()).account_changes == [
-        "ClusterRole argocd-manager-role: its rules differ",
-        "ServiceAccount kube-system/argocd-manager: it is not there",
-        "ClusterRoleBinding argocd-manager-role-binding: it does not name the service account",
-    ]
-    assert spoke.items[ROLE]["rules"] == list(engine.FULL)
-    assert spoke.items[BINDING]["subjects"][0] == theirs
-    assert spoke.items[BINDING]["subjects"][1]["name"] == "argocd-manager"
-    # What others made is not ours, and takes nothing along.
-    assert spoke.items[ACCOUNT]["metadata"]["labels"] == {"hubspoke.bootstrap/owner": "here"}
-    assert "ownerReferences" not in spoke.items[ACCOUNT]["metadata"]
-
-
-def test_a_binding_to_another_role_is_made_anew(world: World) -> None:
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
-    world.spoke().put(BINDING, {"metadata": {}, "roleRef": reference})
-    assert world.one(world.wanted()).account_changes[2].endswith(": it is bound to ClusterRole view")
-    assert world.spoke().items[BINDING]["roleRef"]["name"] == "argocd-manager-role"
-
-
-def test_the_role_takes_along_what_belongs_to_it(world: World) -> None:
-    world.one(world.wanted())
-    assert [event for event in written(world) if " PUT " in event] == []
-    role = world.spoke().items[ROLE]["metadata"]
-    for path in (ACCOUNT, BINDING):
-        (owner,) = world.spoke().items[path]["metadata"]["ownerReferences"]
-        assert (owner["kind"], owner["uid"]) == ("ClusterRole", role["uid"])
-
-
-@pytest.mark.parametrize("check", [True, False])
-def test_a_namespace_that_is_missing_is_named(world: World, check: bool) -> None:
-    text = world.error(world.wanted(namespaces=["web"]), check=check)
-    assert "Role web/argocd-manager-role cannot be made: its cluster has no namespace web." in text
-    text = world.error(world.wanted(account={"namespace": "team"}), check=check)
-    assert "its cluster has no namespace team." in text
-
-
-def test_a_namespace_that_may_not_be_read_may_be_there(world: World) -> None:
-    world.spoke().fails["GET", "/namespaces/web$"] = 403
-    assert len(world.one(world.wanted(namespaces=["web"]), check=True).account_changes) == 3
-    world.spoke().fails["GET", "/namespaces/web$"] = 500
-    world.error(world.wanted(namespaces=["web"]), check=True)
-
-
-# A token without an end
-
-
-def test_a_token_without_an_end_is_followed_and_forgotten(world: World) -> None:
-    cluster = world.wanted(credential="token_secret")
-    said = world.one(cluster)
-    secret = f"{SYSTEM}/secrets/argocd-manager-long-lived-token"
-    assert (said.expires, secret in world.spoke().items, f"{secret}-2" in world.spoke().items) == (None, True, False)
-    tokens = [world.secrets["tokyo"].token]
-    assert not world.one(cluster).changed
-    for name, other in ((f"{secret}-2", secret), (secret, f"{secret}-2")):
-        world.one(cluster, rotate="always")
-        tokens.append(world.secrets["tokyo"].token)
-        assert (name in world.spoke().items, other in world.spoke().items) == (True, False)
-        # The old one goes when the hub has the new one.
-        order = [event.partition("/cluster")[0] for event in world.events]
-        assert order.index("hub PATCH secrets") < order.index(f"tokyo DELETE secrets/{other.rpartition('/')[2]}")
-    assert len(set(tokens)) == 3
-    world.spoke().fails["DELETE", "long-lived"] = 403
-    (warning,) = world.one(cluster, rotate="always").warnings
-    assert warning == "the Secret of its former token could not be removed from the spoke: no DELETE"
-    assert world.secrets["tokyo"].token not in tokens
-    assert "hold no other token" not in str(world.run(cluster)[0].error)
-
-
-def test_a_token_that_would_not_be_another_one_is_refused(world: World) -> None:
-    cluster = world.wanted(credential="token_secret")
-    world.one(cluster)
-    token = world.secrets["tokyo"].token
-    second = f"{SYSTEM}/secrets/argocd-manager-long-lived-token-2"
-    world.spoke().put(second, {"data": {"token": encoded(token)}})
-    assert "hold no other token" in world.error(cluster, rotate="always")
 
 
 # What is written on the hub
@@ -407,7 +320,7 @@ def test_somebody_elses_change_is_not_lost(world: World) -> None:
     assert (labels["ours"], labels["theirs"]) == ("now", "now")
     world.hub.fails["PATCH", "secrets"] = 403
     assert "no PATCH" in world.error(world.wanted(labels={"ours": "later"}))
-    assert written(world).count("hub PATCH secrets") == 1
+    assert world.written.count("hub PATCH secrets") == 1
 
 
 @pytest.mark.parametrize(
@@ -444,76 +357,10 @@ def test_the_hub_tries_new_addresses_before_they_are_written(
     (said,) = world.run(cluster, fleet={"probe_from_hub": bool(image)})
     assert (said.error is not None) is asked
     assert calls == ([(server, "image", 10.0, False)] if asked else [])
-    assert written(world)[-1] == UNLOCK or not written(world)
+    assert world.written[-1] == UNLOCK or not world.written
 
 
 def test_the_hub_is_not_asked_where_argo_cd_runs_on_this_machine(world: World) -> None:
     with pytest.raises(HubspokeError, match="probe_from_hub needs the image"):
         world.run(world.wanted(), fleet={"probe_from_hub": True})
     world.one(world.wanted(), fleet={"probe_from_hub": True}, hub_is_local=True)
-
-
-# Removal
-
-
-def test_it_and_its_account_are_removed(world: World) -> None:
-    world.one(world.wanted())
-    said = world.one(world.wanted(state="absent"), check=True)
-    assert (said.action, said.changed, written(world), len(world.secrets)) == ("removed", True, [], 1)
-    done = world.one(world.wanted(state="absent"))
-    assert (done.action, done.warnings, done.notes, world.secrets) == ("removed", [], [], {})
-    # The Secret goes first: Argo CD would meet refusals with an account that is gone.
-    assert written(world)[:3] == [LOCK, "hub DELETE secrets", "tokyo DELETE clusterroles/argocd-manager-role"]
-    assert "tokyo as us" in world.events
-    assert not {ROLE, BINDING, ACCOUNT} & set(world.spoke().items)
-    again = world.one(world.wanted(state="absent"))
-    assert (again.action, again.changed, world.events) == ("unchanged", False, [])
-
-
-def test_a_token_secrets_account_goes_too(world: World) -> None:
-    world.one(world.wanted(credential="token_secret"))
-    world.one(world.wanted(state="absent"))
-    assert ROLE not in world.spoke().items
-
-
-def test_an_account_of_others_stays(world: World) -> None:
-    for path in (ROLE, ACCOUNT):
-        world.spoke().put(path, {"metadata": {"name": path.rpartition("/")[2]}, "rules": list(engine.FULL)})
-    world.one(world.wanted())
-    done = world.one(world.wanted(state="absent"))
-    names = "ClusterRole argocd-manager-role, ServiceAccount kube-system/argocd-manager"
-    assert done.notes == [f"left on the spoke, since others made it: {names}"]
-    assert ({ROLE, ACCOUNT} & set(world.spoke().items), BINDING in world.spoke().items) == ({ROLE, ACCOUNT}, False)
-
-
-@pytest.mark.parametrize("spoke", [None, {"kubeconfig": "/nowhere"}])
-def test_without_another_way_an_account_removes_itself(world: World, spoke: t.Any) -> None:
-    world.one(world.wanted())
-    absent = world.wanted(state="absent") | {"spoke": spoke}
-    assert world.one(absent).warnings == []
-    assert "tokyo as its account" in world.events
-    assert ROLE not in world.spoke().items
-
-
-def test_in_namespaces_the_service_account_goes_last(world: World) -> None:
-    world.spoke().put("/api/v1/namespaces/web", {})
-    world.one(world.wanted(namespaces=["web"]))
-    world.spoke().fails["DELETE", "rolebindings"] = 403  # its own rights are gone with the role: no reason to stop
-    assert world.one(world.wanted(namespaces=["web"], state="absent")).warnings == []
-    deleted = [event.split()[2].partition("/")[0] for event in world.events if event.startswith("tokyo DELETE")]
-    assert deleted == ["roles", "rolebindings", "serviceaccounts"]
-
-
-def test_what_cannot_be_removed_from_the_spoke_is_told(world: World) -> None:
-    world.one(world.wanted())
-    world.spoke().fails["DELETE", "clusterroles/"] = 500
-    done = world.one(world.wanted(state="absent"))
-    assert done.warnings == ["its account kube-system/argocd-manager could not be removed from the spoke: no DELETE"]
-    assert world.secrets == {}
-
-
-@pytest.mark.parametrize("config", [{"username": "u", "password": "p"}, {"bearerToken": "opaque"}])
-def test_credentials_of_the_users_have_no_account_to_remove(world: World, config: t.Any) -> None:
-    world.by_hand("tokyo", **config)
-    assert world.one({"name": "tokyo", "state": "absent"}).action == "removed"
-    assert written(world) == [LOCK, "hub DELETE secrets/by-hand-tokyo", UNLOCK]

@@ -9,16 +9,12 @@ import typing as t
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from unit.registration_world import LEASE, Server
+from unit.registration_world import LEASE, LOCK, UNLOCK, Server
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_lease as leases
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 
-LOCK, UNLOCK, RENEW = (
-    "hub POST leases",
-    "hub DELETE leases/hubspoke-registration",
-    "hub PUT leases/hubspoke-registration",
-)
+RENEW = "hub PUT leases/hubspoke-registration"
 
 
 class Held:
