@@ -308,7 +308,7 @@ class Registrar:
                 look = True
         if look and way:
             with Api(way) as api:
-                account = accounts.read(api, wanted.account)
+                account = self._read(api, wanted, found, result)
                 result.account_changes = account.changes
                 if account.changes and not self._options.check_mode:
                     self._before_write()
@@ -327,8 +327,9 @@ class Registrar:
         with Api(way) as api:
             self._check_is_not_hub(api)
             look = self._options.check_mode or found is not None
-            account = accounts.read(api, wanted.account) if look else accounts.unseen(wanted.account)
-            result = _Credential(planning.NOT_YET, reason, account.changes)
+            result = _Credential(planning.NOT_YET, reason)
+            account = self._read(api, wanted, found, result) if look else accounts.unseen(wanted.account)
+            result.account_changes = account.changes
             if self._options.check_mode:
                 return result
             self._before_write()
@@ -343,6 +344,14 @@ class Registrar:
         if wanted.probe:
             result.notes += self._trial.prove(wanted, connection, way, result.token)
         return result
+
+    def _read(self, api: Api, wanted: Wanted, found: Registered | None, result: _Credential) -> accounts.Found:
+        """The account as it is, and what it has too many of since it had other namespaces."""
+        former = accounts.account_of(found) if found and found.account == str(wanted.account) else None
+        account = accounts.read(api, wanted.account, former, self._options.owner)
+        left = ", ".join(map(str, account.left))
+        result.notes += [f"rights are left to its account, since others gave them: {left}"] if left else []
+        return account
 
     def _check_is_not_hub(self, api: Api) -> None:
         try:

@@ -23,6 +23,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration i
     Registrar,
     reread,
 )
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_account import account_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_hub_probe import image_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_lease import Lease
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import (
@@ -236,7 +237,7 @@ class _Work:
         return outcomes
 
     def _prune(self, secret: Registered) -> Outcome:
-        return _guarded(secret.name, secret.server, partial(self._remove, secret, None, _account(secret)))
+        return _guarded(secret.name, secret.server, partial(self._remove, secret, None, account_of(secret)))
 
     def _superfluous(self) -> list[Registered]:
         """What this inventory registered and does not have any more."""
@@ -308,13 +309,6 @@ def _guarded(name: str, server: str, work: Callable[[], Outcome]) -> Outcome:
     except HubspokeError as error:
         text = error.message if error.message.startswith("Cluster ") else f"Cluster {name}: {error.message}"
         return Outcome(name, server, error=HubspokeError(text, error.remedy))
-
-
-def _account(secret: Registered) -> Account:
-    """The account as its Secret remembers it."""
-    namespace, _slash, name = secret.account.partition("/")
-    places = secret.namespaces if secret.namespaces and not secret.cluster_resources else ()
-    return Account(namespace, name, (), places)
 
 
 class _Targets:

@@ -8,7 +8,7 @@ import copy
 import typing as t
 
 import pytest
-from unit.registration_world import ACCOUNT, BINDING, ROLE, RULES, SYSTEM, World, encoded
+from unit.registration_world import ACCOUNT, BINDING, RBAC, ROLE, RULES, SYSTEM, World, encoded
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_account import differs, parts, rights
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import Right
@@ -121,6 +121,52 @@ def test_the_role_takes_along_what_belongs_to_it(world: World) -> None:
     for path in (ACCOUNT, BINDING):
         (owner,) = world.spoke().items[path]["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["uid"]) == ("ClusterRole", role["uid"])
+
+
+NOT_WANTED = "argocd-manager-role-binding: it is not wanted any more"
+
+
+def rights_on(world: World) -> set[str]:
+    """Where the account has rights; all over as an empty namespace."""
+    found = (path.partition("/namespaces/")[2] for path in world.spoke().items if path.startswith(RBAC))
+    return {place.partition("/")[0] for place in found}
+
+
+@pytest.mark.parametrize("rotate", ["due", "always"])
+def test_an_account_of_fewer_namespaces_loses_the_other_rights(world: World, rotate: str) -> None:
+    for name in ("web", "db"):
+        world.spoke().put(f"/api/v1/namespaces/{name}", {})
+    steps: list[tuple[t.Any, set[str], str]] = [
+        ({}, {""}, ""),
+        ({"namespaces": ["web", "db"]}, {"web", "db"}, f"ClusterRoleBinding {NOT_WANTED}"),
+        ({"namespaces": ["web"]}, {"web"}, f"RoleBinding db/{NOT_WANTED}"),
+        ({"namespaces": ["web"], "cluster_resources": True}, {""}, f"RoleBinding web/{NOT_WANTED}"),
+    ]
+    for options, places, change in steps:
+        said = world.one(world.wanted(**options), check=True, rotate=rotate)
+        done = world.one(world.wanted(**options), rotate=rotate)
+        assert rights_on(world) == places
+        assert ACCOUNT in world.spoke().items
+        assert sorted(said.account_changes) == sorted(done.account_changes)
+        assert change in (*done.account_changes, "")
+        # The proof is that of the account as it stays.
+        at = [number for number, event in enumerate(world.events) if "tokyo DELETE" in event or event == "probe"]
+        assert world.events[at[-1]] == "probe"
+        assert not world.one(world.wanted(**options)).changed
+    world.one(world.wanted(**steps[-1][0], state="absent"))
+    assert rights_on(world) == set()
+
+
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_rights_that_others_gave_are_told(world: World, forbidden: bool) -> None:
+    world.spoke().put("/api/v1/namespaces/web", {})
+    world.one(world.wanted(), owner="there")
+    if forbidden:
+        world.spoke().fails["GET", "clusterrole"] = 403
+    done = world.one(world.wanted(namespaces=["web"]), take_over=True)
+    names = "ClusterRole argocd-manager-role, ClusterRoleBinding argocd-manager-role-binding"
+    assert done.notes == [f"rights are left to its account, since others gave them: {names}"]
+    assert rights_on(world) == {"", "web"}
 
 
 @pytest.mark.parametrize("check", [True, False])
