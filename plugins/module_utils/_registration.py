@@ -33,7 +33,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
     Registered,
     claims,
     normalized,
-    registered,
     secret_name,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import (
@@ -349,8 +348,7 @@ class Registrar:
         """The account as it is, and what it has too many of since it had other namespaces."""
         former = accounts.account_of(found) if found and found.account == str(wanted.account) else None
         account = accounts.read(api, wanted.account, former, self._options.owner)
-        left = ", ".join(map(str, account.left))
-        result.notes += [f"rights are left to its account, since others gave them: {left}"] if left else []
+        result.notes += account.notes
         return account
 
     def _check_is_not_hub(self, api: Api) -> None:
@@ -400,9 +398,3 @@ class Registrar:
             with contextlib.suppress(HubspokeError):
                 return access(wanted.spoke, self._options.timeout)
         return as_registered(found, self._options.timeout)
-
-
-def reread(hub: Kube, namespace: str, secret: str) -> Registered | None:
-    """One cluster Secret as it is now."""
-    found = hub.get_path(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
-    return registered(found) if found else None

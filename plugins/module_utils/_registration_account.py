@@ -162,6 +162,12 @@ class Found:
         wrong = [f"{part}: {how}" for part, _live, how in self.items if how]
         return (*wrong, *(f"{part}: {_NOT_WANTED}" for part in self.superfluous))
 
+    @property
+    def notes(self) -> list[str]:
+        """What is not as it should be and stays so, for people."""
+        left = ", ".join(map(str, self.left))
+        return [f"rights are left to its account, since others gave them: {left}"] if left else []
+
 
 def account_of(secret: Registered) -> Account:
     """The account as a cluster Secret remembers it, but for its rules."""

@@ -21,7 +21,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration i
     Options,
     Outcome,
     Registrar,
-    reread,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_account import account_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_hub_probe import image_of
@@ -261,7 +260,7 @@ class _Work:
             if error.status != 409 or not found or not self._hub:
                 raise
             # Somebody changed the Secret since it was read: once more, with what it is now.
-            return self._registrar.present(wanted, place, reread(self._hub, self._options.namespace, found.secret))
+            return self._registrar.present(wanted, place, _reread(self._hub, self._options.namespace, found.secret))
 
     def _absent(self, wanted: Wanted) -> Outcome:
         server = wanted.server
@@ -309,6 +308,12 @@ def _guarded(name: str, server: str, work: Callable[[], Outcome]) -> Outcome:
     except HubspokeError as error:
         text = error.message if error.message.startswith("Cluster ") else f"Cluster {name}: {error.message}"
         return Outcome(name, server, error=HubspokeError(text, error.remedy))
+
+
+def _reread(hub: Kube, namespace: str, secret: str) -> Registered | None:
+    """One cluster Secret as it is now."""
+    found = hub.get_path(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
+    return registered(found) if found else None
 
 
 class _Targets:
