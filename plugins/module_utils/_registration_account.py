@@ -191,7 +191,7 @@ def read(api: Api, account: Account, former: Account | None = None, owner: str =
         found.append((part, live, differs(live, part)))
     kept = {part.at for part, _live, _how in found}
     there = [(part, _owner(api, part)) for part in (parts(former) if former else ()) if part.at not in kept]
-    ours = tuple(part for part, whose in there if whose == owner)
+    ours = tuple(part for part, whose in reversed(there) if whose == owner)  # a binding before its role
     return Found(tuple(found), ours, tuple(part for part, whose in there if whose not in (None, owner)))
 
 
@@ -254,7 +254,7 @@ def write(api: Api, found: Found, owner: str) -> tuple[str, ...]:
             metadata = live["metadata"]
             root = {"apiVersion": f"{_GROUP}/v1", "kind": "ClusterRole", "name": metadata["name"]}
             root["uid"] = metadata["uid"]
-    for part in reversed(found.superfluous):  # a binding before its role
+    for part in found.superfluous:
         if part.body["kind"] == "ClusterRole":
             _let_go(api, found)
         api.delete_path(part.at)
