@@ -23,6 +23,7 @@ import boto3
 import pytest
 
 REGION, ACCOUNT = "ap-northeast-2", "123456789012"
+SECRET = "not-a-secret-of-anybody"
 POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKS"
 DELAYS = {f"local_aws_{name}_seconds": 0.2 for name in ("cluster", "nodegroup", "addon", "update")}
 
@@ -78,7 +79,7 @@ def address(place: Place, apply: Apply, monkeypatch: pytest.MonkeyPatch) -> str:
     """The look-alike, running, as the environment of this process says."""
     apply()
     url = f"http://127.0.0.1:{place[1]}"
-    for name, value in (("ENDPOINT_URL", url), ("ACCESS_KEY_ID", "rehearsal"), ("SECRET_ACCESS_KEY", "rehearsal")):
+    for name, value in (("ENDPOINT_URL", url), ("ACCESS_KEY_ID", "rehearsal"), ("SECRET_ACCESS_KEY", SECRET)):
         monkeypatch.setenv(f"AWS_{name}", value)
     for name in ("REGION", "DEFAULT_REGION"):
         monkeypatch.setenv(f"AWS_{name}", REGION)
@@ -152,7 +153,9 @@ def k8s_auth(program: str, *arguments: str, **environment: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.ansible
-def test_a_cluster_lets_in_whom_an_access_entry_names(place: Place, address: str, tools: dict[str, str]) -> None:
+def test_a_cluster_lets_in_whom_an_access_entry_names(
+    place: Place, apply: Apply, address: str, tools: dict[str, str]
+) -> None:
     eks, subnets = boto3.client("eks"), [item["SubnetId"] for item in boto3.client("ec2").describe_subnets()["Subnets"]]
     eks.create_cluster(
         name="seoul",
@@ -197,6 +200,10 @@ def test_a_cluster_lets_in_whom_an_access_entry_names(place: Place, address: str
 
     _service_accounts(api, admin, cluster["identity"]["oidc"]["issuer"])
     _nodes(api, eks, admin, subnets)
+    running = processes(place)
+    assert running
+    assert not changed(apply())
+    assert processes(place) == running
 
     eks.delete_nodegroup(clusterName="seoul", nodegroupName="arm")
     wait(eks, "nodegroup_deleted", clusterName="seoul", nodegroupName="arm")
