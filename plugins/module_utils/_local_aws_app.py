@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_eks as eks
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_moto as moto
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_network as network
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_sts as sts
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_calls import (
     Calls,
@@ -109,6 +110,8 @@ class Application:
             raise throttled()
         if scope.service == "sts" and operation in sts.OPERATIONS:
             return 200, _XML, self._sts.answer(operation, scope.region, caller, form)
+        if scope.service == "ec2" and caller:
+            network.check(self._world, caller, scope.region, operation, form)
         if scope.service != eks.SERVICE or caller is None:
             return None
         asked = eks.service().route(environ["REQUEST_METHOD"], path)

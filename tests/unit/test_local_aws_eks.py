@@ -398,3 +398,29 @@ def test_a_cluster_whose_control_plane_cannot_be_made_has_failed(aws: Lookalike)
     aws.world.planes = t.cast("t.Any", Broken())
     found = aws.cluster(becomes="FAILED")
     assert found["health"]["issues"][0]["message"] == "no etcd here"
+
+
+def test_nothing_stays_in_the_way_of_deleting_the_network(aws: Lookalike) -> None:
+    ec2, eks = aws.client("ec2"), aws.client("eks")
+    vpc = ec2.create_vpc(CidrBlock="10.10.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.10.{number}.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"]
+        for number, zone in enumerate(("ap-northeast-2a", "ap-northeast-2b"))
+    ]
+    aws.cluster(resourcesVpcConfig={"subnetIds": subnets})
+    nodegroup(aws, subnets=subnets)
+    group = {"clusterName": "seoul", "nodegroupName": "group"}
+    aws.becomes("ACTIVE", lambda: eks.describe_nodegroup(**group)["nodegroup"])
+    with refused("DependencyViolation"):
+        ec2.delete_subnet(SubnetId=subnets[0])
+    eks.delete_nodegroup(**group)
+    gone(lambda: eks.describe_nodegroup(**group))
+    eks.delete_cluster(name="seoul")
+    gone(lambda: eks.describe_cluster(name="seoul"))
+    for subnet in subnets:
+        ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_vpc(VpcId=vpc)
+    states = [
+        item["State"]["Name"] for group in ec2.describe_instances()["Reservations"] for item in group["Instances"]
+    ]
+    assert set(states) == {"terminated"}
