@@ -161,6 +161,7 @@ spec: {destination: {server: "https://TOKYO.example.com:6443/"}}
         ("[https://[::1]:443, https://b]", "https://[::1]", "x", True),
         ("[https://[::1]:443, https://b]", "https://b", "x", True),
         ('{"url": "https://b"}', "https://b", "x", True),
+        ("server: HTTPS://b", "https://b", "x", True),
         ('name: "in-cluster"', "https://kubernetes.default.svc", "", True),
         ("server: https://kubernetes.default.svc", "https://kubernetes.default.svc", "", True),
         ("server: https://{{ .host }}:6443", TOKYO, "", False),
