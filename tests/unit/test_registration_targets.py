@@ -286,6 +286,7 @@ class FakeKube:
         live = self.items.get(path)
         if not live:
             raise ApiError("gone", 404)
+        assert body["propagationPolicy"] == "Background"
         if body["preconditions"]["uid"] != live["metadata"]["uid"]:
             raise ApiError("another", 409)
         if self.recreated:
