@@ -194,3 +194,13 @@ def read_clusters(eks: Service, names: list[str] | None) -> list[View]:
             if error.code != "ResourceNotFoundException":
                 raise
     return found
+
+
+def cluster_version(eks: Service, name: str) -> str:
+    """The Kubernetes version of a cluster, empty where there is none of that name (yet)."""
+    try:
+        return str(eks.call("describe_cluster", f"The cluster {name} cannot be read", name=name)["cluster"]["version"])
+    except AwsError as error:
+        if error.code == "ResourceNotFoundException":
+            return ""
+        raise

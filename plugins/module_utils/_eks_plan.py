@@ -134,7 +134,7 @@ class Kind:
         """The options that are given, in the form in which they are compared."""
 
     def __str__(self) -> str:
-        return f"{self.noun} {' '.join(str(value) for value in reversed(list(self.key.values())))}"
+        return f"{self.noun} {' of '.join(str(value) for value in reversed(self.key.values()))}"
 
     # What there is
 
