@@ -291,6 +291,22 @@ def test_what_is_under_way_is_waited_for(there: Runs) -> None:
     assert there.both(**SEOUL)["actions"] == ["created"]
 
 
+def test_what_is_not_read_everywhere_yet(runs: Runs) -> None:
+    lost = refused("ResourceNotFoundException", "No cluster found")
+    runs.backend.failures["describe_cluster"] = [lost] * 4
+    assert runs.run(**SEOUL)["cluster"]["status"] == "ACTIVE"
+    assert "cluster seoul: not to be seen" in runs.progress
+    runs.backend.failures["describe_cluster"] = [None, *[lost] * 9]
+    with pytest.raises(HubspokeError, match="went away while it was waited for"):
+        runs.run(zonal_shift=True)
+
+
+def test_what_belongs_to_it_goes_first(there: Runs) -> None:
+    there.backend.failures["delete_cluster"] = [refused("ResourceInUseException", "Cluster has nodegroups attached")]
+    with pytest.raises(HubspokeError, match=r"has nodegroups attached\. Delete what belongs to it first: node groups"):
+        there.run(state="absent")
+
+
 def test_it_takes_too_long(runs: Runs) -> None:
     with pytest.raises(HubspokeError, match="The cluster seoul is still CREATING after 0 s"):
         runs.run(**SEOUL, wait_timeout=0)
