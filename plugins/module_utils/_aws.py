@@ -9,6 +9,7 @@ models of the services are then read once by the parent, and not again for every
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 import typing as t
@@ -54,9 +55,12 @@ _RETRIES: dict[str, t.Any] = {"mode": "standard", "max_attempts": 10}
 
 def preload(service: str) -> None:
     """Read the models that a client of this service needs now, so that workers forked later have them."""
-    if not IMPORT_ERROR:
-        # By making one, which asks for all of them: its region and its keys are nobody's.
-        keys = dict.fromkeys(("aws_access_key_id", "aws_secret_access_key"), "none")
+    if IMPORT_ERROR:
+        return
+    # By making one, which asks for all of them: its region and its keys are nobody's. What is wrong with this machine's
+    # settings is said by the task that needs them.
+    keys = dict.fromkeys(("aws_access_key_id", "aws_secret_access_key"), "none")
+    with contextlib.suppress(BotoCoreError, OSError, ValueError):
         _session().create_client(service, region_name="us-east-1", config=_configuration(None), **keys)
 
 

@@ -32,6 +32,7 @@ class Resource:
     def __init__(self, task: Task, kind: Kind, eks: Service) -> None:
         self.task = task
         self.kind = kind
+        self.kind.predicting = task.check_mode
         self.eks = eks
         self.deadline = Deadline(task.params.get("wait_timeout", 600))
         self.wait = bool(task.params.get("wait", True))

@@ -235,6 +235,15 @@ def test_nothing_there_and_too_little_said(runs: Runs) -> None:
     assert "to create it role_arn and subnet_ids must be given" in runs.refused(version="1.34")
 
 
+def test_what_is_made_before_it_has_no_id_in_check_mode(runs: Runs) -> None:
+    early = {**SEOUL, "role_arn": "", "subnet_ids": []}
+    assert runs.run(check_mode=True, **early)["actions"] == ["created"]
+    with pytest.raises(HubspokeError, match="to create it role_arn and subnet_ids must be given"):
+        runs.run(**early)
+    runs.run(**SEOUL)
+    runs.same(**early)
+
+
 def test_access_modes_go_one_by_one(runs: Runs) -> None:
     runs.run(**SEOUL, authentication_mode="CONFIG_MAP")
     assert runs.both(authentication_mode="API")["actions"] == [
