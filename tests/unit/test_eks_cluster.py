@@ -182,6 +182,12 @@ def test_a_private_cluster_that_ignores_its_list(runs: Runs) -> None:
     runs.same(**private)
 
 
+def test_networks_are_compared_as_such(there: Runs) -> None:
+    there.run(public_access_cidrs=["203.0.113.0/24", "198.51.100.7/32"])
+    there.same(public_access_cidrs=["198.51.100.7", "203.0.113.9/24"])
+    assert there.run(check_mode=True, public_access_cidrs=["office"])["changed"]
+
+
 def test_what_is_left_out_is_left_alone(there: Runs) -> None:
     there.run(logging=["api"], zonal_shift=True)
     there.same()
