@@ -50,6 +50,7 @@ class Clusters(Backend):
                 "endpointPublicAccess": True,
                 "publicAccessCidrs": ["0.0.0.0/0"],
                 **vpc,
+                **({} if vpc.get("endpointPublicAccess", True) else {"publicAccessCidrs": []}),
                 "vpcId": "vpc-1",
                 "clusterSecurityGroupId": "sg-1",
             },
@@ -168,6 +169,7 @@ def test_the_walk(runs: Runs) -> None:
     }
     runs.same(**modified)
     assert runs.run(logging=[])["actions"] == ["logging: [api, audit] → []"]
+    runs.same(logging=[])
 
     gone = runs.both(state="absent", deletion_protection=False)
     assert gone["actions"] == ["deletion_protection: true → false", "deleted"]
@@ -203,6 +205,7 @@ def test_only_a_creation_hears_of_its_creator(there: Runs) -> None:
     ("params", "message"),
     [
         ({"version": "1.32"}, "has version 1.33, and cannot go back to 1.32."),
+        ({"version": "1.35"}, "one minor version at a time: 1.33 → 1.34 → 1.35."),
         ({"version": "1.36"}, 'one minor version at a time: 1.33 → 1.34 → 1.35 → 1.36. Set version to "1.34" first'),
         ({"version": "1.3"}, "'1.3' is not a Kubernetes version of EKS. Write it as"),
         ({"version": "v1.34"}, "'v1.34' is not a Kubernetes version"),
@@ -302,8 +305,13 @@ def test_what_is_under_way_is_waited_for(there: Runs) -> None:
     asked = len(there.backend.calls)
     there.run(**SEOUL)
     assert len(there.backend.calls) == asked + 2
-    there.backend.store.items["seoul",]["status"] = "DELETING"
-    assert there.both(**SEOUL)["actions"] == ["created"]
+    # What goes away is waited for too, and made anew; check mode waits for nothing.
+    for check_mode in (True, False):
+        there.backend.store.items["seoul",] = {"name": "seoul", "status": "DELETING"}
+        there.backend.calls.clear()
+        assert there.run(check_mode=check_mode, **SEOUL)["actions"] == ["created"]
+        looks = [operation for operation, _ in there.backend.calls].count("describe_cluster")
+        assert (looks == 1) is check_mode
 
 
 def test_what_is_not_read_everywhere_yet(runs: Runs) -> None:
