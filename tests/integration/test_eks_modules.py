@@ -18,6 +18,7 @@ import pytest
 from .conftest import COLLECTIONS, Run, free_ports
 
 REGION = "ap-northeast-2"
+SECRET = "not-a-secret-of-anybody"
 SERVER = "ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_server"
 DELAYS = {"cluster": 1, "nodegroup": 0.5, "addon": 0.2, "capability": 0.2, "update": 0.2}
 TRUST = {
@@ -39,10 +40,11 @@ class LocalAws:
 
     @property
     def environment(self) -> dict[str, str]:
+        """For Ansible. The secret key is censored in all results, so it is no word that occurs in them."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "rehearsal",
-            "AWS_SECRET_ACCESS_KEY": "nothing-that-is-shown",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": REGION,
         }
 
@@ -54,7 +56,7 @@ class LocalAws:
 
     def furnish(self) -> None:
         """Roles, and subnets in two zones."""
-        keys = {"aws_access_key_id": "rehearsal", "aws_secret_access_key": "rehearsal", "region_name": REGION}
+        keys = {"aws_access_key_id": "rehearsal", "aws_secret_access_key": SECRET, "region_name": REGION}
         session = boto3.session.Session(**keys)  # type: ignore[arg-type]
         iam, ec2 = (session.client(name, endpoint_url=self.url) for name in ("iam", "ec2"))
         for name, (service, actions) in TRUST.items():
@@ -261,10 +263,10 @@ def test_throttling_fails_nothing(aws: LocalAws, walk: t.Callable[..., dict[str,
     assert aws.control("GET", "calls")["throttled"] > 0
 
 
-def test_both_ways_of_running_say_the_same(aws: LocalAws, run_module: t.Callable[..., Arguments]) -> None:
+def test_both_ways_of_running_say_the_same(running: LocalAws, run_module: t.Callable[..., Arguments]) -> None:
     arguments = {"name": "seoul", "version": "1.40", "region": REGION, "role_arn": "x", "subnet_ids": ["subnet-x"]}
     failures = {
-        run_module("eks_cluster", arguments, in_process=here, environment=aws.environment)["msg"]
+        run_module("eks_cluster", arguments, in_process=here, environment=running.environment)["msg"]
         for here in (True, False)
     }
     assert len(failures) == 1
@@ -293,9 +295,9 @@ def test_refusals(
     [({"AWS_ACCESS_KEY_ID": "EXPIRED1"}, "ExpiredToken"), ({"AWS_REGION": "me-south-1"}, "UnrecognizedClient")],
 )
 def test_ways_in_that_are_closed(
-    aws: LocalAws, run_module: t.Callable[..., Arguments], changed: dict[str, str], code: str
+    running: LocalAws, run_module: t.Callable[..., Arguments], changed: dict[str, str], code: str
 ) -> None:
-    failed = run_module("eks_cluster_info", {}, environment={**aws.environment, **changed})
+    failed = run_module("eks_cluster_info", {}, environment={**running.environment, **changed})
     assert code in failed["msg"]
 
 
