@@ -42,7 +42,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
     Registered,
     claims,
     normalized,
-    registered,
     secret_name,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import (
@@ -102,7 +101,7 @@ class Registrar:
         server = wanted.server or (found.endpoint.server if found else "")
         if not server:
             return Connection(""), None
-        if not wanted.server and not wanted.in_cluster:
+        if not wanted.server:
             check_reachable_from_hub(wanted.name, server, self._options.hub_is_local)
         own = found.endpoint if found else Endpoint(server)
         ca = wanted.ca if wanted.ca is not None else own.ca
@@ -261,7 +260,7 @@ class Registrar:
                 look = True
         if look and way:
             with Api(way) as api:
-                account = accounts.read(api, wanted.account)
+                account = self._read(api, wanted, found, result)
                 result.account_changes = account.changes
                 if account.changes and not self._options.check_mode:
                     self._before_write()
@@ -280,8 +279,9 @@ class Registrar:
         with Api(way) as api:
             self._check_is_not_hub(api)
             look = self._options.check_mode or found is not None
-            account = accounts.read(api, wanted.account) if look else accounts.unseen(wanted.account)
-            result = _Credential(planning.NOT_YET, reason, account.changes)
+            result = _Credential(planning.NOT_YET, reason)
+            account = self._read(api, wanted, found, result) if look else accounts.unseen(wanted.account)
+            result.account_changes = account.changes
             if found and found.credential == TOKEN_SECRET:
                 self._check_former(found, result)
             if self._options.check_mode:
@@ -306,6 +306,13 @@ class Registrar:
         result.warnings.append(
             f"the token that it had has no end and stays good: delete Secret {secret} of the spoke once nothing uses it"
         )
+
+    def _read(self, api: Api, wanted: Wanted, found: Registered | None, result: _Credential) -> accounts.Found:
+        """The account as it is, and what it has too many of since it had other namespaces."""
+        former = accounts.account_of(found) if found and found.account == str(wanted.account) else None
+        account = accounts.read(api, wanted.account, former, self._options.owner)
+        result.notes += account.notes
+        return account
 
     def _check_is_not_hub(self, api: Api) -> None:
         try:
@@ -354,9 +361,3 @@ class Registrar:
             with contextlib.suppress(HubspokeError):
                 return access(wanted.spoke, self._options.timeout)
         return as_registered(found, self._options.timeout)
-
-
-def reread(hub: Kube, namespace: str, secret: str) -> Registered | None:
-    """One cluster Secret as it is now."""
-    found = hub.get_path(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
-    return registered(found) if found else None

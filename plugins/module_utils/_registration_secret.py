@@ -267,7 +267,7 @@ def _owners(fields: list[Object]) -> tuple[frozenset[tuple[str, str]], frozenset
 
 def same_config(before: Object | None, after: Object) -> bool:
     """Whether two configs mean the same: an absent field is its zero value."""
-    return before is not None and _meaning(before) == _meaning(after)
+    return bool(_meaning(before) == _meaning(after))
 
 
 def _meaning(value: t.Any) -> t.Any:

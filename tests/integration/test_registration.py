@@ -276,6 +276,27 @@ def test_rights_in_some_namespaces_only(hub: Hub, spoke: Spoke, register: Regist
     assert not register(spoke.wanted(namespaces=names))["changed"]
 
 
+def test_rights_are_taken_away_where_they_are_not_wanted_any_more(hub: Hub, spoke: Spoke, register: Register) -> None:
+    names = [f"team-{uuid.uuid4().hex[:6]}" for _ in range(2)]
+    for name in names:
+        spoke.kube.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    register(spoke.wanted())
+    token = secrets(hub)["tokyo"].token
+    for namespaces in (names, names[1:]):
+        assert actions(register(spoke.wanted(namespaces=namespaces))) == {"tokyo": "updated"}
+        assert not register(spoke.wanted(namespaces=namespaces))["changed"]
+        expected = [place in namespaces for place in (*names, "")]
+        deadline = time.monotonic() + 10
+        while [spoke.may(token, place) for place in (*names, "")] != expected and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert [spoke.may(token, place) for place in (*names, "")] == expected
+    time.sleep(2)  # garbage collection does not take the account along with the role that it belonged to
+    assert spoke.may(token, names[1])
+    assert secrets(hub)["tokyo"].token == token
+    register(spoke.wanted(namespaces=names[1:], state="absent"))
+    assert not spoke.has_account()
+
+
 def test_a_token_without_an_end(hub: Hub, spoke: Spoke, register: Register) -> None:
     cluster = spoke.wanted(credential="token_secret")
     register(cluster)
