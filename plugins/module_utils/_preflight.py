@@ -116,10 +116,12 @@ class Check:
     """One entry of the registry.
 
     :arg name: Name in the table, and what the user names to leave it out.
+    :arg purposes: What it is made before.
     """
 
     name: str
     run: t.Callable[[Survey], Iterable[Finding]]
+    purposes: frozenset[str] = frozenset({"bootstrap"})
 
 
 def collect(checks: Iterable[Check], survey: Survey, workers: int = 8) -> list[Finding]:

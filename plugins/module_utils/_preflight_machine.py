@@ -16,6 +16,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kw
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey, counted
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_wanted import PROVIDER as EKS
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import state_folder
 
 ANSIBLE_MINIMUM = (2, 19)
@@ -48,6 +49,8 @@ def libraries(survey: Survey) -> Iterator[Finding]:
     wanted = [("kubernetes", "kubernetes"), ("yaml", "PyYAML"), ("urllib3", "urllib3")]
     if any(host.provider == KWOK for host in survey.hosts):
         wanted.append(("supervisor.supervisord", "supervisor"))
+    if any(host.provider == EKS for host in survey.hosts):
+        wanted += [("boto3", "boto3"), ("botocore", "botocore")]
     found: list[str] = []
     for module, distribution in wanted:
         try:
