@@ -158,7 +158,7 @@ def _peers(given: dict[str, Wanted]) -> Iterator[Finding]:
         for peer, text in wants.peers.items():
             other = given.get(peer)
             theirs = _usable(other) if other else network(text)[0] if text else None
-            if text and network(text)[1]:
+            if text and network(text)[1] and not (other and other.vpc_cidr == text):
                 yield _fail(name, PEERS, *t.cast("Wrong", network(text)[1]))
             if not own or not theirs or not own.overlaps(theirs) or frozenset((name, peer)) in told:
                 continue

@@ -180,7 +180,7 @@ class _Quota(t.NamedTuple):
 
 
 QUOTA_OF_VPCS = _Quota("VPC", "vpc", "L-F678F1CE", 5, VPC_CIDR, "describe_vpcs", "Vpcs")
-QUOTA_OF_ADDRESSES = _Quota("elastic IP address", "ec2", "L-0263D0A3", 5, NAT, "describe_addresses", "Addresses")
+QUOTA_OF_ADDRESSES = _Quota("elastic IP", "ec2", "L-0263D0A3", 5, NAT, "describe_addresses", "Addresses")
 
 
 def quotas(survey: Survey) -> Iterator[Finding]:

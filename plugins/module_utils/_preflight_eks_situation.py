@@ -202,9 +202,11 @@ def _unreachable(here: Situation, survey: Survey, problem: AwsProblem) -> Findin
     region = here.wanted.region
     if region not in survey.probe.aws.known_regions(region) and not survey.probe.aws_endpoint:
         return _no_region(here, survey, region)
-    if survey.probe.aws_endpoint:
+    endpoint = survey.probe.aws_endpoint
+    if endpoint:
         remedy = "Start what listens there, or take this environment variable away to reach AWS itself."
-        return here.finding(REGIONS, f"nothing answers for AWS ({problem})", "AWS_ENDPOINT_URL", remedy)
+        found = f"nothing answers at {endpoint} ({problem.code})"
+        return here.finding(REGIONS, found, "AWS_ENDPOINT_URL", remedy)
     remedy = "Check this machine's way to the internet: its proxy, name server and firewall."
     return here.finding(REGIONS, f"{region} cannot be reached ({problem})", REGION, remedy)
 
