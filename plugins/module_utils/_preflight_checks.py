@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_argocd as argocd
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks as eks
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_addons as eks_addons
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_network as eks_network
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_nodes as eks_nodes
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_quotas as eks_quotas
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_situation as situation
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_git as git
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_inventory as inventory
@@ -52,9 +54,9 @@ CHECKS = (
     Check(eks.VERSIONS, eks.versions),
     Check(eks_network.ADDRESSES, eks_network.addresses),
     Check(eks_network.PLACES, eks_network.zones),
-    Check(eks_nodes.ADDON, eks_nodes.addons),
-    Check(eks_nodes.NODES, eks_nodes.nodes),
-    Check(eks_nodes.QUOTAS, eks_nodes.quotas),
+    Check(eks_addons.NAME, eks_addons.addons),
+    Check(eks_nodes.NAME, eks_nodes.nodes),
+    Check(eks_quotas.NAME, eks_quotas.quotas),
     Check(ports.NAME, ports.ports),
     Check(spokes.NAME, spokes.registration),
     Check(reach.NAME, reach.clusters),

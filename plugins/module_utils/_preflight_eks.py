@@ -8,7 +8,12 @@ import functools
 import re
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Survey, concurrently
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import (
+    Finding,
+    Survey,
+    Verdict,
+    concurrently,
+)
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_aws import AwsProblem
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_situation import (
     ACCOUNTS,
@@ -50,9 +55,10 @@ def accounts(survey: Survey) -> Iterator[Finding]:
             remedy = "Choose credentials of that account (AWS_PROFILE), or correct the expected id."
             yield here.finding(ACCOUNTS, found, ACCOUNT, remedy)
         elif not here.wanted.account:
-            found = f"is not given; the cluster would be looked for, and made, in account {here.account}"
-            remedy = f'Set it to "{here.account}", so that credentials of another account are noticed.'
-            yield Finding(ACCOUNTS, found, "warn", ACCOUNT, remedy, (here.host.name,))
+            found = f"is not given, and the credentials are of account {here.account}"
+            remedy = f'Set it to "{here.account}" if that is the one; nothing is made where it is not said.'
+            verdict: Verdict = "warn" if here.host.adopted else "fail"
+            yield Finding(ACCOUNTS, found, verdict, ACCOUNT, remedy, (here.host.name,))
         else:
             fine.setdefault(here.account, []).append(here)
     for account, several in fine.items():
@@ -133,7 +139,8 @@ def _is_ours(here: Situation) -> bool:
 def versions(survey: Survey) -> Iterator[Finding]:
     """Whether EKS has that version of Kubernetes, and whether it can be reached from the one that is there."""
     for here in situations(survey):
-        if not here.is_known or (here.cluster is None and here.host.adopted):
+        # An adopted one keeps its version, whatever the inventory's others are to have.
+        if not here.is_known or here.host.adopted:
             continue
         wants, there = here.wanted.version, here.version
         if here.wanted.version_text and wants is None:
@@ -147,11 +154,7 @@ def versions(survey: Survey) -> Iterator[Finding]:
 
 def _change(here: Situation, survey: Survey, there: Version, wants: Version) -> Iterator[Finding]:
     """From one version to another: one at a time, and never back."""
-    if here.host.adopted:
-        found = f"is {shown(wants)}, and the adopted cluster runs {shown(there)}"
-        remedy = f"Set it to {shown(there)}, or leave it out: whoever made the cluster upgrades it."
-        yield Finding(VERSIONS, found, "warn", VERSION, remedy, (here.host.name,))
-    elif wants < there:
+    if wants < there:
         remedy = f"Set it to {shown(there)}, or make another cluster."
         found = f"is {shown(wants)}, and the cluster runs {shown(there)}: EKS does not go back"
         yield here.finding(VERSIONS, found, VERSION, remedy)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Survey, concurrently
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_aws import AwsProblem
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_aws import Answer, AwsProblem
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_situation import (
     Situation,
     hosts,
@@ -47,20 +47,22 @@ _EXAMPLE = "Give a network such as 10.10.0.0/16."
 
 def addresses(survey: Survey) -> Iterator[Finding]:
     """Whether the addresses are networks, large enough, and different where they have to be."""
-    given = {host.name: wanted(host) for host in hosts(survey)}
-    wrong = [finding for name, wants in given.items() for finding in _addresses(name, wants)]
-    wrong += _peers(given)
+    mine = {host.name: wanted(host) for host in hosts(survey) if not host.adopted}
+    wrong = [finding for name, wants in mine.items() for finding in _addresses(name, wants)]
+    wrong += _peers({host.name: (host.cluster, wanted(host)) for host in hosts(survey)}, mine)
     yield from wrong
     if not wrong:
-        for name, wants in given.items():
-            if wants.vpc_cidr and wants.makes_network:
+        for name, wants in mine.items():
+            if wants.makes_network:
                 yield Finding(ADDRESSES, f"{wants.vpc_cidr}, overlapping with no other one", hosts=(name,))
 
 
 def _addresses(name: str, wants: Wanted) -> Iterator[Finding]:
     """Of one cluster."""
     vpc: IPv4Network | None = None
-    if wants.vpc_cidr and wants.makes_network:
+    if wants.makes_network and not wants.vpc_cidr:
+        yield _fail(name, VPC_CIDR, f"is not given, and {SUBNETS} neither", _EXAMPLE)
+    elif wants.makes_network:
         vpc, wrong = network(wants.vpc_cidr)
         if wrong:
             yield _fail(name, VPC_CIDR, *wrong)
@@ -150,22 +152,36 @@ def services_size(services: IPv4Network, vpc: IPv4Network | None) -> Wrong | Non
     return None
 
 
-def _peers(given: dict[str, Wanted]) -> Iterator[Finding]:
-    """Networks that routes are to lead to from both sides."""
+def _peers(known: dict[str, tuple[str, Wanted]], mine: dict[str, Wanted]) -> Iterator[Finding]:
+    """Networks that routes are to lead to from both sides.
+
+    :arg known: Cluster's name and what is wanted of it, by host, adopted ones too.
+    """
     told: set[frozenset[str]] = set()
-    for name, wants in given.items():
+    hosts_of = {cluster: name for name, (cluster, _wants) in known.items()}
+    for name, wants in mine.items():
         own = _usable(wants)
-        for peer, text in wants.peers.items():
-            other = given.get(peer)
-            theirs = _usable(other) if other else network(text)[0] if text else None
-            if text and network(text)[1] and not (other and other.vpc_cidr == text):
-                yield _fail(name, PEERS, *t.cast("Wrong", network(text)[1]))
-            if not own or not theirs or not own.overlaps(theirs) or frozenset((name, peer)) in told:
+        for peer in wants.peers:
+            host = hosts_of.get(peer.name, "")
+            other = known[host][1] if host else Wanted()
+            theirs, wrong = network(peer.cidr)
+            if other.vpc_cidr and peer.cidr != other.vpc_cidr:
+                wrong = (
+                    f"says that {peer.name} has {peer.cidr}, and {host} says {other.vpc_cidr}",
+                    "Say the same on both sides.",
+                )
+            elif other.vpc_cidr and wrong:
+                continue  # it is told of the peer itself
+            if wrong:
+                yield _fail(name, PEERS, *wrong)
                 continue
-            told.add(frozenset((name, peer)))
-            found = f"{own} of {name} overlaps {theirs} of {peer}, its peer: no route could tell them apart"
+            pair = frozenset((name, host or peer.name))
+            if not own or not theirs or not own.overlaps(theirs) or pair in told:
+                continue
+            told.add(pair)
+            found = f"{own} of {name} overlaps {theirs} of {peer.name}, its peer: no route could tell them apart"
             remedy = "Give one of them another network; that of a VPC which is there cannot be changed."
-            yield Finding(ADDRESSES, found, "fail", VPC_CIDR, remedy, (name, peer) if other else (name,))
+            yield Finding(ADDRESSES, found, "fail", VPC_CIDR, remedy, (name, host) if host in mine else (name,))
 
 
 def _usable(wants: Wanted) -> IPv4Network | None:
@@ -174,34 +190,41 @@ def _usable(wants: Wanted) -> IPv4Network | None:
 
 def zones(survey: Survey) -> Iterator[Finding]:
     """Whether the subnets that are there, or are to be made, are in two zones that can have a control plane."""
+    for host in hosts(survey):
+        wants = wanted(host)
+        if not host.adopted and wants.makes_network:
+            yield from (Finding(PLACES, *wrong, hosts=(host.name,)) for wrong in _named(wants))
     made = [here for here in situations(survey) if here.is_to_be_made]
     yield from concurrently(functools.partial(_places, survey), made)
 
 
+def _named(wants: Wanted) -> Iterator[tuple[str, t.Literal["fail"], str, str]]:
+    """What zones are wrong wherever they are."""
+    names = wants.zones
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if len(set(names)) < 2:
+        found = f"{names[0]} is the only zone" if names else "no zone is named"
+        remedy = f"Name two or more zones of {wants.region or 'its region'}."
+        yield f"{found}, and EKS wants subnets in two", "fail", ZONES, remedy
+    elif twice:
+        yield f"{', '.join(twice)} is named twice", "fail", ZONES, "Name each zone once."
+
+
 def _places(survey: Survey, here: Situation) -> Iterable[Finding]:
-    if here.wanted.subnet_ids:
-        return _of_subnets(survey, here)
-    return _of_zones(survey, here) if here.wanted.zones else []
+    return _of_zones(survey, here) if here.wanted.makes_network else _of_subnets(survey, here)
 
 
 def _of_zones(survey: Survey, here: Situation) -> Iterator[Finding]:
-    names, region = here.wanted.zones, here.wanted.region
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if len(set(names)) < 2:
-        found = f"{names[0]} is the only zone, and EKS wants subnets in two"
-        yield here.finding(PLACES, found, ZONES, f"Name two or more zones of {region}.")
-    elif twice:
-        yield here.finding(PLACES, f"{', '.join(twice)} is named twice", ZONES, "Name each zone once.")
+    names, region = tuple(dict.fromkeys(here.wanted.zones)), here.wanted.region
     try:
-        answer = here.ask(survey, "ec2", "describe_availability_zones")
+        there = zones_of(survey, here)
     except AwsProblem as problem:
         yield unread(
             here, PLACES, problem, what="the zones of the region", variable=ZONES, right="ec2:DescribeAvailabilityZones"
         )
         return
-    there = {zone["ZoneName"]: zone for zone in answer["AvailabilityZones"]}
     usable = [name for name, zone in sorted(there.items()) if _has_eks(zone)]
-    for name in dict.fromkeys(names):
+    for name in names:
         if name not in there:
             found = f"{name} is no zone of {region} that the account has"
         elif not _has_eks(there[name]):
@@ -209,11 +232,30 @@ def _of_zones(survey: Survey, here: Situation) -> Iterator[Finding]:
         else:
             continue
         yield here.finding(PLACES, found, ZONES, f"Choose from {', '.join(usable)}.")
-    if len(set(names)) >= 2 and not twice and set(names) <= set(usable):
+    if set(names) <= set(usable) and not list(_named(here.wanted)):
         yield Finding(PLACES, ", ".join(names), hosts=(here.host.name,))
 
 
-def _has_eks(zone: dict[str, t.Any]) -> bool:
+def zones_of(survey: Survey, here: Situation) -> dict[str, Answer]:
+    """The zones of a region, by name.
+
+    :raises AwsProblem: they cannot be read.
+    """
+    answer = here.ask(survey, "ec2", "describe_availability_zones")
+    return {zone["ZoneName"]: zone for zone in answer["AvailabilityZones"]}
+
+
+def subnets_of(survey: Survey, here: Situation, ids: Iterable[str]) -> dict[str, Answer]:
+    """Subnets by id; filtered, so that one which is not there does not keep the others from being seen.
+
+    :raises AwsProblem: they cannot be read.
+    """
+    filters = [{"Name": "subnet-id", "Values": sorted(ids)}]
+    answer = here.ask(survey, "ec2", "describe_subnets", Filters=filters)
+    return {subnet["SubnetId"]: subnet for subnet in answer["Subnets"]}
+
+
+def _has_eks(zone: Answer) -> bool:
     ordinary = zone.get("ZoneType", "availability-zone") == "availability-zone"
     return ordinary and zone.get("State", "available") == "available" and zone.get("ZoneId") not in _WITHOUT_EKS
 
@@ -222,11 +264,10 @@ def _of_subnets(survey: Survey, here: Situation) -> Iterator[Finding]:
     """Filtered, so that one which is not there does not keep the others from being seen."""
     wants, region = here.wanted.subnet_ids, here.wanted.region
     try:
-        answer = here.ask(survey, "ec2", "describe_subnets", Filters=[{"Name": "subnet-id", "Values": list(wants)}])
+        there = subnets_of(survey, here, wants)
     except AwsProblem as problem:
         yield unread(here, PLACES, problem, what="the subnets", variable=SUBNETS, right="ec2:DescribeSubnets")
         return
-    there = {subnet["SubnetId"]: subnet for subnet in answer["Subnets"]}
     missing = [name for name in wants if name not in there]
     if missing:
         found = f"{region} has no subnet {', '.join(missing)} (InvalidSubnetID.NotFound)"

@@ -18,6 +18,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight impo
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_aws import Answer, AwsProblem, Kind
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_wanted import (
     ACCOUNT,
+    NAME,
     PROFILE,
     PROVIDER,
     REGION,
@@ -31,6 +32,7 @@ ACCOUNTS, REGIONS, CLUSTERS = "aws account", "aws region", "eks cluster"
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+$")
 _ACCOUNT = re.compile(r"\d{12}$")
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}$")
 _CHAIN = "AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, `aws sso login`, or an instance's role"
 
 
@@ -121,7 +123,7 @@ def situations(survey: Survey) -> list[Situation]:
 def situation(survey: Survey, host: Host) -> Situation:
     """What AWS says of one cluster, and whether it says anything."""
     here = Situation(host, wanted(host))
-    trouble = _region_name(here, survey) or _account_name(here)
+    trouble = _region_name(here, survey) or _account_name(here) or _cluster_name(here)
     if trouble:
         return replace(here, trouble=trouble)
     try:
@@ -160,6 +162,14 @@ def _account_name(here: Situation) -> Finding | None:
         return None
     remedy = "Give its 12 digits as a text, in quotes: a number loses its leading zeros."
     return here.finding(ACCOUNTS, f"{account!r} is no id of an AWS account", ACCOUNT, remedy)
+
+
+def _cluster_name(here: Situation) -> Finding | None:
+    name = here.host.cluster
+    if _NAME.match(name):
+        return None
+    remedy = "Begin with a letter or digit, and go on with letters, digits, hyphens and underscores, 100 at most."
+    return here.finding(CLUSTERS, f"{name!r} is no name that EKS allows", NAME, remedy)
 
 
 def _account_of(arn: str) -> str:

@@ -16,9 +16,10 @@ PROVIDER, ROLE = "eks", "eks_cluster"
 ACCOUNT, REGION, VERSION, STATE = "cluster_account", "cluster_region", "cluster_version", "cluster_state"
 NAME = "cluster_name"
 ACCESS_ROLE = "eks_cluster_access_role_arn"
-ACCESS_CIDRS = "eks_cluster_public_access_cidrs"
+ACCESS_CIDRS = "eks_cluster_public_cidrs"
 ADDONS = "eks_cluster_addons"
 NODE_GROUPS = "eks_cluster_node_groups"
+NODE_SUBNETS = "eks_cluster_node_subnet_ids"
 NAT = "eks_cluster_nat"
 PEERS = "eks_cluster_peers"
 PROFILE = "eks_cluster_profile"
@@ -41,12 +42,28 @@ Version = tuple[int, int]
 
 @dataclass(frozen=True)
 class Group:
-    """A managed node group."""
+    """A managed node group.
+
+    :arg subnet_ids: Of subnets that are there; none where it gets those that are made.
+    :arg sizes: Fewest, at first, and most nodes.
+    :arg schedules: Name and time zone of each.
+    """
 
     name: str
     instance_types: tuple[str, ...] = ()
     ami_type: str = ""
-    zones: tuple[str, ...] = ()
+    subnet_ids: tuple[str, ...] = ()
+    sizes: tuple[int, int, int] | None = None
+    schedules: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another cluster, by its name, whose VPC this one's is connected with."""
+
+    name: str
+    region: str
+    cidr: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,6 @@ class Wanted:
 
     :arg version: None where it is left to AWS, or is none (then it is in `version_text`).
     :arg addresses: How many elastic addresses its NAT gateways take.
-    :arg peers: Network by name of a peer, "" where the peer says it itself.
     :arg subnet_ids: Of subnets that are there; then no network is made.
     :arg addons: Version by name, "" where AWS's default or latest is taken.
     """
@@ -73,7 +89,7 @@ class Wanted:
     public_subnets: tuple[str, ...] = ()
     access_cidrs: tuple[str, ...] = ()
     addresses: int = 0
-    peers: Mapping[str, str] = field(default_factory=dict)
+    peers: tuple[Peer, ...] = ()
     groups: tuple[Group, ...] = ()
     addons: Mapping[str, str] = field(default_factory=dict)
     access_role: str = ""
@@ -88,6 +104,8 @@ def wanted(host: Host) -> Wanted:
     """Read a host's variables."""
     zones = _texts(host.get(ZONES))
     nat = host.text(NAT)
+    subnet_ids = _texts(host.get(SUBNETS))
+    nodes_in = _texts(host.get(NODE_SUBNETS)) or subnet_ids
     return Wanted(
         region=host.text(REGION).strip(),
         account=host.text(ACCOUNT).strip(),
@@ -97,13 +115,16 @@ def wanted(host: Host) -> Wanted:
         vpc_cidr=host.text(VPC_CIDR),
         service_cidr=host.text(SERVICE_CIDR),
         zones=zones,
-        subnet_ids=_texts(host.get(SUBNETS)),
+        subnet_ids=subnet_ids,
         private_subnets=_texts(host.get(PRIVATE_SUBNETS)),
         public_subnets=_texts(host.get(PUBLIC_SUBNETS)),
         access_cidrs=_texts(host.get(ACCESS_CIDRS)),
         addresses={"single": 1, "zone": len(zones)}.get(nat, 0),
-        peers={str(entry.get("name")): str(entry.get("cidr") or "") for entry in _mappings(host.get(PEERS))},
-        groups=tuple(_group(entry) for entry in _mappings(host.get(NODE_GROUPS))),
+        peers=tuple(
+            Peer(*(str(entry.get(key) or "") for key in ("name", "region", "cidr")))
+            for entry in _mappings(host.get(PEERS))
+        ),
+        groups=tuple(_group(entry, nodes_in) for entry in _mappings(host.get(NODE_GROUPS))),
         addons={
             str(entry.get("name")): "" if str(entry.get("version") or "") in _NOT_EXACT else str(entry["version"])
             for entry in _mappings(host.get(ADDONS))
@@ -123,12 +144,17 @@ def shown(number: Version) -> str:
     return f"{number[0]}.{number[1]}"
 
 
-def _group(entry: Mapping[str, t.Any]) -> Group:
+def _group(entry: Mapping[str, t.Any], subnet_ids: tuple[str, ...]) -> Group:
+    sizes = tuple(entry.get(f"{name}_size") for name in ("min", "desired", "max"))
     return Group(
-        str(entry.get("name") or ""),
-        _texts(entry.get("instance_types")),
-        str(entry.get("ami_type") or ""),
-        _texts(entry.get("zones")),
+        name=str(entry.get("name") or ""),
+        instance_types=_texts(entry.get("instance_types")),
+        ami_type=str(entry.get("ami_type") or ""),
+        subnet_ids=_texts(entry.get("subnet_ids")) or subnet_ids,
+        sizes=t.cast("tuple[int, int, int]", sizes) if all(isinstance(size, int) for size in sizes) else None,
+        schedules=tuple(
+            (str(each.get("name")), str(each.get("time_zone") or "")) for each in _mappings(entry.get("schedules"))
+        ),
     )
 
 

@@ -47,7 +47,7 @@ def python(survey: Survey) -> Iterator[Finding]:
 def libraries(survey: Survey) -> Iterator[Finding]:
     """The Python libraries that modules import when it is too late."""
     wanted = [("kubernetes", "kubernetes"), ("yaml", "PyYAML"), ("urllib3", "urllib3")]
-    if any(host.provider == KWOK for host in survey.hosts):
+    if any(host.simulated for host in survey.hosts):
         wanted.append(("supervisor.supervisord", "supervisor"))
     if any(host.provider == EKS for host in survey.hosts):
         wanted += [("boto3", "boto3"), ("botocore", "botocore")]
@@ -85,7 +85,7 @@ def git(survey: Survey) -> Iterator[Finding]:
 
 def tools(survey: Survey) -> Iterator[Finding]:
     """What a simulated cluster consists of: at hand, or to be had, with room for it."""
-    simulated = [host for host in survey.hosts if host.provider == KWOK and not host.adopted]
+    simulated = [host for host in survey.hosts if host.simulated and not host.adopted]
     if not simulated:
         return
     hubs = any(host.name in survey.hubs for host in simulated)

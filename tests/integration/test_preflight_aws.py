@@ -67,8 +67,8 @@ def aws(server: StandIn, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
         server.behaviour = Behaviour()
         for name, value in (given | keys).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("SUBNET_A1", make_subnet("172.31.96.0/24"))
-        monkeypatch.setenv("SUBNET_A2", make_subnet("172.31.97.0/24"))
+        for name, cidr in settings.get("subnets", {}).items():
+            monkeypatch.setenv(name, make_subnet(cidr))
         for name, cluster in settings.get("clusters", {}).items():
             make_cluster(name, **cluster)
         for region in settings.get("addresses", []):
