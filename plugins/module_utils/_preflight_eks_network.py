@@ -91,6 +91,8 @@ Wrong = tuple[str, str]
 
 def network(text: str) -> tuple[IPv4Network | None, Wrong | None]:
     """A CIDR block, or what is wrong with it; both where it can be told what was meant."""
+    if "/" not in text:
+        return None, (f"{text!r} is no CIDR block of IPv4", _EXAMPLE)
     try:
         return IPv4Network(text), None
     except ValueError:
