@@ -215,3 +215,20 @@ def test_a_target_role_is_taken_after_the_first(aws: Lookalike) -> None:
     found = pod(aws)
     signed = session(found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
     assert arn(aws, signed) == f"arn:aws:sts::{ACCOUNT}:assumed-role/target/eks-seoul-argocd-server"
+
+
+def test_an_account_that_is_let_in_for_one_role_alone(aws: Lookalike) -> None:
+    """As a spoke names a hub that may not be there yet: the account, and the role in a condition."""
+    hub = aws.role("hub", {"AWS": ACCOUNT})
+    other = aws.role("other", {"AWS": ACCOUNT})
+    spoke = aws.role(
+        "spoke", {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Condition={"ArnEquals": {"aws:PrincipalArn": hub}}
+    )
+    allowed = policy({"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "*"})
+    with refused("AccessDenied"):
+        taken(aws, spoke, taken(aws, hub))
+    for name in ("hub", "other"):
+        aws.client("iam").put_role_policy(RoleName=name, PolicyName="a", PolicyDocument=allowed)
+    assert arn(aws, taken(aws, spoke, taken(aws, hub))).endswith("assumed-role/spoke/test")
+    with refused("AccessDenied"):
+        taken(aws, spoke, taken(aws, other))
