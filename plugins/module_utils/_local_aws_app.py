@@ -85,7 +85,7 @@ class Application:
             answer = error.answer(protocol)
         except Exception as error:  # a fault of ours: said, and no connection lost
             answer = AwsError("InternalFailure", f"{type(error).__name__}: {error}", _FAULT).answer(protocol)
-            raise_quietly(error)
+            _log(error)
         return self._pass(environ, start) if answer is None else _send(start, answer)
 
     def _answer(self, environ: Environ, body: bytes, scope: Scope) -> Answer | None:
@@ -130,7 +130,7 @@ class Application:
             return list(self._backend(environ, start))
 
 
-def raise_quietly(error: Exception) -> None:
+def _log(error: Exception) -> None:
     """Have a fault of ours in the log."""
     threading.excepthook(
         threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))

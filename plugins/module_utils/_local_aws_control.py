@@ -48,8 +48,11 @@ class Control:
             case ("GET", "settings"):
                 return as_json(settings.shown())
             case ("POST", "settings"):
+                given = json.loads(body)
+                if not isinstance(given, dict):
+                    raise AwsError("BadSetting", "Settings are a JSON object.")
                 with self._world.lock:
-                    settings.update(json.loads(body))
+                    settings.update(given)
                 return as_json(settings.shown())
             case ("GET", "calls"):
                 return as_json(self._calls.shown())

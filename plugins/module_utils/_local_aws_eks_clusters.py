@@ -92,7 +92,7 @@ def create_cluster(call: Call) -> Shape:
         "version": version,
         "roleArn": params["roleArn"],
         "resourcesVpcConfig": network | {"clusterSecurityGroupId": group},
-        "kubernetesNetworkConfig": _service_network(params.get("kubernetesNetworkConfig", {}), network["vpcId"], call),
+        "kubernetesNetworkConfig": _service_network(params.get("kubernetesNetworkConfig", {})),
         "logging": _logging(params.get("logging", {})),
         "status": "CREATING",
         "platformVersion": VERSIONS[version][4],
@@ -135,15 +135,13 @@ def _become_active(call: Call, cluster: Cluster) -> None:
         except Exception as error:  # whatever it is, the cluster has failed, and says so
             problem = str(error)
         with world.lock:
-            gone = world.clusters.get(cluster.key) is not cluster
-            if gone:
-                pass
-            elif problem:
+            there = world.clusters.get(cluster.key) is cluster
+            if there and problem:
                 issue = {"code": "InternalFailure", "message": problem, "resourceIds": [cluster.name]}
                 cluster.shape |= {"status": "FAILED", "health": {"issues": [issue]}}
-            else:
+            elif there:
                 done("plane")
-        if gone and world.planes:
+        if not there and world.planes:
             # All was reset meanwhile.
             world.planes.delete(cluster)
 
@@ -200,7 +198,7 @@ def _check_endpoint(public: bool, private: bool, **fields: t.Any) -> None:
         raise invalid("Private and public endpoint access cannot both be disabled", **fields)
 
 
-def _service_network(asked: Shape, vpc: str, call: Call) -> Shape:
+def _service_network(asked: Shape) -> Shape:
     return {
         "ipFamily": asked.get("ipFamily", "ipv4"),
         "serviceIpv4Cidr": asked.get("serviceIpv4Cidr", "172.20.0.0/16"),

@@ -51,9 +51,10 @@ class AwsError(Exception):
             text = f"<ErrorResponse><Error><Type>Sender</Type>{_said(self.code, self.message)}</Error>"
             return self.status, _XML, f"{text}<RequestId>{REQUEST_ID}</RequestId></ErrorResponse>".encode()
         code = _JSON_CODES.get(self.code, self.code)
+        status = 429 if code == "ThrottlingException" and protocol == "rest-json" else self.status
         body = {"__type": code, "message": self.message, **self.fields}
         headers = {"Content-Type": "application/json", "x-amzn-ErrorType": code, "x-amzn-RequestId": REQUEST_ID}
-        return self.status, headers, json.dumps(body).encode()
+        return status, headers, json.dumps(body).encode()
 
 
 _XML = {"Content-Type": "text/xml", "x-amzn-RequestId": REQUEST_ID}

@@ -85,7 +85,7 @@ def test_an_answer_against_the_model_is_a_fault(answer: dict[str, t.Any]) -> Non
     [
         ("ec2", 503, b"<Response><Errors><Error><Code>RequestLimitExceeded</Code>"),
         ("query", 400, b"<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code>"),
-        ("rest-json", 400, b'{"__type": "ThrottlingException"'),
+        ("rest-json", 429, b'{"__type": "ThrottlingException"'),
     ],
 )
 def test_an_error_has_the_form_of_its_protocol(protocol: str, status: int, found: bytes) -> None:
@@ -179,6 +179,7 @@ def test_a_reset_forgets_clusters_and_roles_but_not_settings(aws: Lookalike) -> 
 def test_what_is_not_there_is_said(aws: Lookalike) -> None:
     assert aws.control("GET", "nothing")[0] == 404
     assert aws.control("POST", "settings", None)[0] == 400
+    assert aws.control("POST", "settings", ["throttle"])[0] == 400
     assert "secrets" not in Settings().shown()
 
 
