@@ -229,7 +229,10 @@ options:
     type: bool
     default: false
   account:
-    description: The manager account that is made on the spoke for V(token) and V(token_secret), and what it may do.
+    description:
+      - The manager account that is made on the spoke for V(token) and V(token_secret), and what it may do.
+      - One that this inventory made and that is not used any more, since another or another credential was asked for, is
+        removed once Argo CD has the new one.
     type: dict
     default: {}
     suboptions:
@@ -424,7 +427,10 @@ options:
         type: bool
         default: false
       account:
-        description: The manager account that is made on the spoke for V(token) and V(token_secret), and what it may do.
+        description:
+          - The manager account that is made on the spoke for V(token) and V(token_secret), and what it may do.
+          - One that this inventory made and that is not used any more, since another or another credential was asked for, is
+            removed once Argo CD has the new one.
         type: dict
         default: {}
         suboptions:

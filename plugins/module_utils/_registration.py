@@ -122,6 +122,7 @@ class Registrar:
         connection, way = place
         self._check_owner(wanted, found)
         credential = self._credential(wanted, connection, way, found)
+        former = self._former_account(wanted, way, found, credential)
         want = planning.desired(wanted, connection, credential.token, found, self._options.owner)
         outcome = self._outcome(wanted, found, want, credential)
         if self._options.check_mode or not outcome.changes:
@@ -132,7 +133,37 @@ class Registrar:
         outcome.secret = secret["metadata"]["name"]
         if credential.replaces and way:
             outcome.warnings += self._forget(wanted, way, credential.replaces)
+        if former and way:
+            outcome.warnings += self._drop(way, former)
         return outcome
+
+    def _former_account(
+        self, wanted: Wanted, way: Access | None, found: Registered | None, credential: _Credential
+    ) -> accounts.Found | None:
+        """The account that it had and has no use for any more; it goes once Argo CD does not need it."""
+        account = str(wanted.account) if wanted.makes_account else ""
+        if not found or not found.annotations.get(ACCOUNT) or found.account in ("", account):
+            return None
+        try:
+            if way is None:
+                raise HubspokeError("spoke is not given.")
+            with Api(way) as api:
+                former = accounts.former(api, accounts.account_of(found), self._options.owner)
+        except HubspokeError as error:
+            stays = f"its former account {found.account} stays on the spoke: {error.message.rstrip('.')}"
+            credential.warnings.append(stays)
+            return None
+        credential.account_changes += former.changes
+        credential.notes += former.notes
+        return former
+
+    def _drop(self, way: Access, former: accounts.Found) -> list[str]:
+        try:
+            with Api(way) as api:
+                accounts.write(api, former, self._options.owner)
+        except HubspokeError as error:
+            return [f"its former account could not be removed from the spoke: {error.message.rstrip('.')}"]
+        return []
 
     def _forget(self, wanted: Wanted, way: Access, token: str) -> list[str]:
         """Remove the token without an end that was replaced; that it could not be is told, as the new one is in use."""

@@ -190,9 +190,21 @@ def read(api: Api, account: Account, former: Account | None = None, owner: str =
             _check_namespace(api, namespace, part)
         found.append((part, live, differs(live, part)))
     kept = {part.at for part, _live, _how in found}
-    there = [(part, _owner(api, part)) for part in (parts(former) if former else ()) if part.at not in kept]
+    return Found(tuple(found), *_former(api, former, kept, owner)) if former else Found(tuple(found))
+
+
+def former(api: Api, account: Account, owner: str) -> Found:
+    """What there is of an account that a cluster had, and that nothing uses any more."""
+    return Found((), *_former(api, account, (), owner))
+
+
+def _former(
+    api: Api, account: Account, kept: t.Collection[str], owner: str
+) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """Of an account as it was, but for these paths: what this inventory made, and what others did."""
+    there = [(part, _owner(api, part)) for part in parts(account) if part.at not in kept]
     ours = tuple(part for part, whose in reversed(there) if whose == owner)  # a binding before its role
-    return Found(tuple(found), ours, tuple(part for part, whose in there if whose not in (None, owner)))
+    return ours, tuple(part for part, whose in there if whose not in (None, owner))
 
 
 def _owner(api: Api, part: Part) -> str | None:

@@ -73,3 +73,39 @@ def test_credentials_of_the_users_have_no_account_to_remove(world: World, config
     world.by_hand("tokyo", **config)
     assert world.one({"name": "tokyo", "state": "absent"}).action == "removed"
     assert world.written == [LOCK, "hub DELETE secrets/by-hand-tokyo", UNLOCK]
+
+
+BEARER = {"credential": "bearer_token", "bearer_token": "theirs"}
+
+
+@pytest.mark.parametrize("then", [{"account": {"name": "other"}}, BEARER])
+def test_an_account_that_is_not_used_any_more_goes_once_the_hub_has_the_new_credential(
+    world: World, then: t.Any
+) -> None:
+    world.one(world.wanted())
+    said = world.one(world.wanted(**then), check=True)
+    assert world.written in ([], ["probe"])
+    done = world.one(world.wanted(**then))
+    gone = [
+        "ClusterRoleBinding argocd-manager-role-binding",
+        "ServiceAccount kube-system/argocd-manager",
+        "ClusterRole argocd-manager-role",
+    ]
+    assert done.account_changes[-3:] == [f"{part}: it is not wanted any more" for part in gone]
+    assert list(said.account_changes) == list(done.account_changes)
+    assert not {ROLE, BINDING, ACCOUNT} & set(world.spoke().items)
+    removal = world.written.index("tokyo DELETE clusterrolebindings/argocd-manager-role-binding")
+    assert world.written.index("hub PATCH secrets") < removal
+    assert not world.one(world.wanted(**then)).changed
+
+
+def test_a_former_account_that_cannot_be_removed_is_told(world: World) -> None:
+    world.one(world.wanted())
+    then = {"server": "https://tokyo:6443", **BEARER}
+    without = world.wanted(**then) | {"spoke": None}
+    told = "its former account kube-system/argocd-manager stays on the spoke: spoke is not given"
+    assert world.one(without, check=True).warnings == [told]
+    world.spoke().fails["DELETE", "clusterrolebindings/"] = 500
+    done = world.one(world.wanted(**then))
+    assert done.warnings == ["its former account could not be removed from the spoke: no DELETE"]
+    assert world.secrets["tokyo"].token == "theirs"
