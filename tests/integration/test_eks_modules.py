@@ -263,10 +263,10 @@ def test_throttling_fails_nothing(aws: LocalAws, walk: t.Callable[..., dict[str,
     assert aws.control("GET", "calls")["throttled"] > 0
 
 
-def test_both_ways_of_running_say_the_same(running: LocalAws, run_module: t.Callable[..., Arguments]) -> None:
+def test_both_ways_of_running_say_the_same(aws: LocalAws, run_module: t.Callable[..., Arguments]) -> None:
     arguments = {"name": "seoul", "version": "1.40", "region": REGION, "role_arn": "x", "subnet_ids": ["subnet-x"]}
     failures = {
-        run_module("eks_cluster", arguments, in_process=here, environment=running.environment)["msg"]
+        run_module("eks_cluster", arguments, in_process=here, environment=aws.environment)["msg"]
         for here in (True, False)
     }
     assert len(failures) == 1
