@@ -83,21 +83,21 @@ def test_ci_calls_exactly_make_test() -> None:
     assert [line.strip() for line in lines if re.match(r"\s*make\b", line)] == ["make test"]
 
 
-def _group() -> list[str]:
-    runtime: dict[str, t.Any] = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
-    return list(runtime["action_groups"]["all"])
-
-
-def test_the_action_group_has_every_module_with_connection_options() -> None:
+@pytest.mark.parametrize(
+    ("group", "options"),
+    [("all", {"kubeconfig", "validate_certs"}), ("aws", {"access_key", "region"})],
+)
+def test_the_action_groups_have_every_module_with_their_options(group: str, options: set[str]) -> None:
     """`module_defaults: group/hubspoke.bootstrap.all` gives them kubeconfig and context, and nobody else."""
     import importlib
 
+    runtime: dict[str, t.Any] = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
     connected = []
     for path in (ROOT / "plugins/modules").glob("*.py"):
         module = importlib.import_module(f"ansible_collections.hubspoke.bootstrap.plugins.modules.{path.stem}")
-        if {"kubeconfig", "validate_certs"} <= set(module.SPEC["argument_spec"]):
+        if options <= set(module.SPEC["argument_spec"]):
             connected.append(path.stem)
-    assert sorted(_group()) == sorted(connected)
+    assert sorted(runtime["action_groups"][group]) == sorted(connected)
 
 
 def test_every_module_has_its_action_plugin() -> None:
