@@ -84,18 +84,19 @@ def eks_cluster_wanted(
         secrets=tuple(settings["secrets"]),
     )
     try:
-        return _wanted(scope, settings, hub or {}, is_hub, is_spoke, play_hosts)
+        result = _wanted(scope, settings, hub or {}, is_hub=is_hub, is_spoke=is_spoke and not is_hub)
     except HubspokeError as error:
         raise AnsibleFilterError(str(error)) from error
+    return {**result, "peers": [_peer(scope.cluster, each, play_hosts) for each in settings["peers"]]}
 
 
 def _wanted(
     scope: roles.Scope,
     settings: t.Mapping[str, t.Any],
     hub: t.Mapping[str, t.Any],
+    *,
     is_hub: bool,
     is_spoke: bool,
-    play_hosts: t.Sequence[str],
 ) -> Object:
     identities = [dict(each) for each in settings["pod_identities"]]
     entries = [dict(each) for each in settings["access_entries"]]
@@ -108,7 +109,7 @@ def _wanted(
         spokes = settings["spoke_roles"] or [scope.arn(f"*{_SPOKE}")]
         identities += roles.hub_identities(f"{scope.cluster}{_HUB}", settings["argocd_namespace"], spokes)
     spoke_role_arn = ""
-    if is_spoke and not is_hub and hub.get("cluster_provider") == "eks":
+    if is_spoke and hub.get("cluster_provider") == "eks":
         name = f"{scope.cluster}{_SPOKE}"
         spoke_role_arn = scope.arn(name)
         hub_role = f"{hub.get('cluster_name') or hub.get('inventory_hostname')}{_HUB}"
@@ -125,7 +126,6 @@ def _wanted(
             for each in identities
         ],
         "access_entries": entries,
-        "peers": [_peer(scope.cluster, each, play_hosts) for each in settings["peers"]],
         "cluster_role_arn": settings["role_arn"] or scope.arn(f"{scope.cluster}-cluster"),
         "node_role_arn": settings["node_role_arn"] or scope.arn(f"{scope.cluster}-node"),
         "spoke_role_arn": spoke_role_arn,

@@ -13,8 +13,8 @@ _OWNED = "elbv2.k8s.aws/cluster"
 """Tag that the AWS Load Balancer Controller puts on everything it makes; it may change nothing else."""
 
 _DESCRIBE_EC2 = (
-    "AccountAttributes Addresses AvailabilityZones CoipPools Instances InternetGateways IpamPools NetworkInterfaces RouteTables "
-    "SecurityGroups Subnets Tags VpcPeeringConnections Vpcs"
+    "AccountAttributes Addresses AvailabilityZones CoipPools Instances InternetGateways IpamPools NetworkInterfaces "
+    "RouteTables SecurityGroups Subnets Tags VpcPeeringConnections Vpcs"
 )
 _DESCRIBE_ELB = (
     "CapacityReservation ListenerAttributes ListenerCertificates Listeners LoadBalancerAttributes LoadBalancers Rules "
@@ -110,7 +110,9 @@ def external_dns(partition: str, dns_zones: t.Sequence[str], **_scope: t.Any) ->
     zones = [f"arn:{partition}:route53:::hostedzone/{zone}" for zone in dns_zones or ["*"]]
     read = ["route53:ListHostedZones", "route53:ListHostedZonesByName", "route53:ListTagsForResources"]
     return policy(
-        allow(["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets", "route53:ListTagsForResource"], zones),
+        allow(
+            ["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets", "route53:ListTagsForResource"], zones
+        ),
         allow(read),
     )
 
@@ -119,7 +121,9 @@ def external_secrets(partition: str, region: str, account: str, secrets: t.Seque
     """Reading the secrets whose names match."""
     names = [f"arn:{partition}:secretsmanager:{region}:{account}:secret:{name}" for name in secrets or ["*"]]
     read = ("GetSecretValue", "DescribeSecret", "GetResourcePolicy", "ListSecretVersionIds")
-    return policy(allow([f"secretsmanager:{verb}" for verb in read], names), allow(["secretsmanager:BatchGetSecretValue"]))
+    return policy(
+        allow([f"secretsmanager:{verb}" for verb in read], names), allow(["secretsmanager:BatchGetSecretValue"])
+    )
 
 
 KNOWN: dict[str, t.Callable[..., Object]] = {

@@ -102,7 +102,7 @@ def _inline(scope: Scope, role: str, identity: t.Mapping[str, t.Any]) -> dict[st
     for each in identity.get("policies") or []:
         if each not in KNOWN:
             raise HubspokeError(
-                f"Cluster {scope.cluster}: the pod identity with role {role} names the policy {each}, which is not known.",
+                f"Cluster {scope.cluster}: the pod identity with role {role} names the unknown policy {each}.",
                 f"Known are {', '.join(sorted(KNOWN))}; managed_policies takes ARNs, and statements your own.",
             )
         result[each] = KNOWN[each](**values)
