@@ -47,7 +47,7 @@ RETURN = r"""
 _value:
   description:
     - C(roles) as M(hubspoke.bootstrap.eks_roles_info) takes them, C(pod_identities) and C(access_entries) with the ARNs of their
-      roles, C(peers) as M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_role_arn), C(node_role_arn), and
+      roles, C(node_groups) with everything that they leave out, C(security_rules) with networks for the words, C(peers) as M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_role_arn), C(node_role_arn), and
       C(spoke_role_arn), which Argo CD uses on this cluster.
   type: dict
 """
@@ -64,6 +64,20 @@ Object = dict[str, t.Any]
 _SPOKE, _HUB = "-argocd-spoke", "-argocd-hub"
 """How the roles of Argo CD end, on both sides."""
 _ADMIN = "AmazonEKSClusterAdminPolicy"
+_NODE_GROUP: Object = {
+    "ami_type": "AL2023_ARM_64_STANDARD",
+    "capacity_type": "ON_DEMAND",
+    "disk_size": 50,
+    "min_size": 1,
+    "max_size": 3,
+    "desired_size": 2,
+    "labels": {},
+    "taints": [],
+    "subnet_ids": [],
+    "release_version": "",
+    "schedules": [],
+}
+"""What the role's specification says of a node group that leaves it out."""
 
 
 def eks_cluster_wanted(
@@ -87,7 +101,12 @@ def eks_cluster_wanted(
         result = _wanted(scope, settings, hub or {}, is_hub=is_hub, is_spoke=is_spoke and not is_hub)
     except HubspokeError as error:
         raise AnsibleFilterError(str(error)) from error
-    return {**result, "peers": [_peer(scope.cluster, each, play_hosts) for each in settings["peers"]]}
+    return {
+        **result,
+        "node_groups": [{**_NODE_GROUP, **each} for each in settings["node_groups"]],
+        "security_rules": _security_rules(settings),
+        "peers": [_peer(scope.cluster, each, play_hosts) for each in settings["peers"]],
+    }
 
 
 def _wanted(
@@ -130,6 +149,20 @@ def _wanted(
         "node_role_arn": settings["node_role_arn"] or scope.arn(f"{scope.cluster}-node"),
         "spoke_role_arn": spoke_role_arn,
     }
+
+
+def _security_rules(settings: t.Mapping[str, t.Any]) -> list[Object]:
+    """With networks in place of the words for them; and the peers' way to the API."""
+    peers = [each["cidr"] for each in settings["peers"]]
+    words = {"vpc": [settings["vpc_cidr"]], "peers": peers}
+    api = [{"ports": "443", "sources": peers, "description": "API for peers"}] if peers else []
+    result = []
+    for rule in [*api, *settings["security_rules"]]:
+        sources = [network for source in rule.get("sources") or ["vpc"] for network in words.get(source, [source])]
+        result.append(
+            {**rule, "protocol": rule.get("protocol") or "tcp", "sources": [each for each in sources if each]}
+        )
+    return result
 
 
 def _peer(cluster: str, peer: t.Mapping[str, t.Any], play_hosts: t.Sequence[str]) -> Object:
