@@ -94,7 +94,7 @@ def schedule_differences(
 ) -> list[Difference]:
     """Schedules that are missing or differ.
 
-    :arg wanted: Each with `node_group`, `group` (the Auto Scaling group, empty while there is none), and its own fields.
+    :arg wanted: Each with `node_group`, `group` (its Auto Scaling group, empty while there is none) and its own fields.
     :arg found: By Auto Scaling group and name.
     """
     differences = []

@@ -7,10 +7,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _eks_network_found as found_
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Aws, Service
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Aws, Service, preload
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_found import Found
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_wanted import OWNER, Wanted
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+
+preload("ec2")
 
 Connect = t.Callable[[str], Service]
 """The EC2 of a region."""

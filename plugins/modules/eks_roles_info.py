@@ -114,11 +114,13 @@ arns:
 
 import typing as t
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import CONNECTION_SPEC, Aws
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import CONNECTION_SPEC, Aws, preload
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_difference import result_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_wanted import OWNER
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_roles_plan import Role, found, plan
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
+
+preload("iam")
 
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
