@@ -10,7 +10,7 @@ import re
 import threading
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_eks as eks
@@ -89,7 +89,10 @@ class Application:
 
     def _answer(self, environ: Environ, body: bytes, scope: Scope) -> Answer | None:
         """The answer, None where it is moto's to give."""
-        path, query = environ.get("RAW_URI", environ["PATH_INFO"]).partition("?")[0], environ.get("QUERY_STRING", "")
+        path, query = (
+            str(environ.get("RAW_URI") or environ["PATH_INFO"]).partition("?")[0],
+            environ.get("QUERY_STRING", ""),
+        )
         # A client that was given the whole address asks with it.
         path = re.sub(r"^https?://[^/]+", "", path) or "/"
         form = dict(parse_qsl(query)) | (dict(parse_qsl(body.decode("utf-8", "replace"))) if _is_form(environ) else {})
@@ -111,7 +114,13 @@ class Application:
         asked = eks.service().route(environ["REQUEST_METHOD"], path)
         if asked is None:
             raise AwsError("UnknownOperationException", f"EKS has no operation {environ['REQUEST_METHOD']} {path}", 404)
-        return 200, _JSON, eks.answer(self._world, caller, scope.region, asked, query, _headers(environ), body)
+        return (
+            200,
+            _JSON,
+            eks.answer(
+                self._world, caller, scope.region, replace(asked, query=query, headers=_headers(environ), body=body)
+            ),
+        )
 
     def _pass(self, environ: Environ, start: Start) -> Iterable[bytes]:
         with self._one:

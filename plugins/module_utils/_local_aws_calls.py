@@ -73,7 +73,7 @@ class Calls:
             )
             entry["count"] += 1
             entry["throttled"] += slow
-            product = agent.split("/")[0] or "unknown"
+            product = agent.partition("/")[0] or "unknown"
             entry["agents"][product] = entry["agents"].get(product, 0) + 1
 
     def forget(self) -> None:

@@ -38,9 +38,7 @@ def service() -> Model:
     return model(SERVICE)
 
 
-def answer(
-    world: World, caller: Caller, region: str, asked: Asked, query: str, headers: Mapping[str, str], body: bytes
-) -> bytes:
+def answer(world: World, caller: Caller, region: str, asked: Asked) -> bytes:
     """Do what is asked for.
 
     :raises AwsError: it cannot be done.
@@ -52,7 +50,7 @@ def answer(
             f"{asked.operation} is not in the look-alike of EKS. It can be tried with a real account only.",
             501,
         )
-    params = service().parse(asked, query, headers, body)
+    params = service().parse(asked)
     call = Call(world, asked.operation, region, caller, params)
     with world.lock:
         token = params.get(_TOKEN)

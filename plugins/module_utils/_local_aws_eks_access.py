@@ -73,7 +73,7 @@ def add_entry(cluster: Cluster, principal: str, kind: str, params: Shape) -> Sha
 
 
 def _arn_parts(principal: str, role: str) -> list[str]:
-    return [role.split("/")[0], principal.split(":")[4], role.rsplit("/", 1)[-1]]
+    return [role.partition("/")[0], principal.split(":")[4], role.rsplit("/", 1)[-1]]
 
 
 def associate(cluster: Cluster, principal: str, arn: str, scope: Shape) -> Shape:
@@ -87,7 +87,8 @@ def associate(cluster: Cluster, principal: str, arn: str, scope: Shape) -> Shape
 def _check_mode(cluster: Cluster) -> None:
     if cluster.shape["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
         raise refused(
-            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation.",
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this "
+            "operation.",
             clusterName=cluster.name,
         )
 
@@ -123,9 +124,9 @@ def create_access_entry(call: Call) -> Shape:
     cluster, params = call.cluster(), call.params
     _check_mode(cluster)
     fields, principal = {"clusterName": cluster.name}, params["principalArn"]
-    if not principal.startswith("arn:aws:iam::") or principal.endswith(":root") or not moto.principal_exists(principal):
-        if principal != call.caller.principal:  # who has no IAM user behind the key is there all the same
-            raise invalid("The specified principalArn is invalid: invalid principal.", **fields)
+    # Who calls is there, also without an IAM user behind the key.
+    if not (principal == call.caller.principal or moto.principal_exists(principal)):
+        raise invalid("The specified principalArn is invalid: invalid principal.", **fields)
     if principal in cluster.entries:
         raise in_use("The specified access entry resource is already in use on this cluster.", **fields)
     kind = params.get("type", "STANDARD")

@@ -133,7 +133,7 @@ def update_addon(call: Call) -> Shape:
     fields = {"clusterName": cluster.name, "addonName": name}
     if addon["status"] not in ("ACTIVE", "DEGRADED", "UPDATE_FAILED", "CREATE_FAILED"):
         raise in_use(f"Addon {name} cannot be updated as it is currently in {addon['status']} state", **fields)
-    version = params.get("addonVersion", addon["addonVersion"])
+    version = str(params.get("addonVersion", addon["addonVersion"]))
     if version != addon["addonVersion"]:
         _check_version(cluster, name, version, **fields)
     _check_configuration(params, **fields)

@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What EKS offers in the look-alike: Kubernetes versions, add-ons, access policies. Data, and looking things up in it."""
+"""What EKS offers in the look-alike: Kubernetes versions, add-ons, access policies."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import typing as t
@@ -73,7 +72,7 @@ def create_cluster(call: Call) -> Shape:
     group = moto.make_group(
         call.account,
         call.region,
-        f"eks-cluster-sg-{name}-{_identifier(cluster)[:10]}",
+        f"eks-cluster-sg-{name}-{cluster.identifier[:10]}",
         network["vpcId"],
         {"Name": f"eks-cluster-sg-{name}", f"kubernetes.io/cluster/{name}": "owned", "aws:eks:cluster-name": name},
     )
@@ -120,8 +119,7 @@ def _become_active(call: Call, cluster: Cluster) -> None:
         waits.discard(what)
         if waits or cluster.shape["status"] != "CREATING":
             return
-        issuer = f"https://oidc.eks.{cluster.region}.amazonaws.com/id/{_identifier(cluster)}"
-        cluster.shape |= made | {"identity": {"oidc": {"issuer": issuer}}, "status": "ACTIVE"}
+        cluster.shape |= made | {"identity": {"oidc": {"issuer": cluster.issuer}}, "status": "ACTIVE"}
 
     def make() -> None:
         problem = ""
@@ -130,13 +128,17 @@ def _become_active(call: Call, cluster: Cluster) -> None:
         except Exception as error:  # whatever it is, the cluster has failed, and says so
             problem = str(error)
         with world.lock:
-            if world.clusters.get(cluster.key) is not cluster:
-                return
-            if problem:
+            gone = world.clusters.get(cluster.key) is not cluster
+            if gone:
+                pass
+            elif problem:
                 issue = {"code": "InternalFailure", "message": problem, "resourceIds": [cluster.name]}
                 cluster.shape |= {"status": "FAILED", "health": {"issues": [issue]}}
             else:
                 done("plane")
+        if gone and world.planes:
+            # All was reset meanwhile.
+            world.planes.delete(cluster)
 
     world.after("cluster", lambda: done("time"))
     world.later(0, make)
@@ -144,12 +146,8 @@ def _become_active(call: Call, cluster: Cluster) -> None:
 
 def _described(cluster: Cluster) -> Shape:
     """A cluster that is not real: where nothing answers, and a certificate that is none."""
-    host = f"{_identifier(cluster)}.gr7.{cluster.region}.eks.amazonaws.com"
+    host = f"{cluster.identifier}.gr7.{cluster.region}.eks.amazonaws.com"
     return {"endpoint": f"https://{host}", "certificateAuthority": {"data": "bm8gcmVhbCBjbHVzdGVy"}}
-
-
-def _identifier(cluster: Cluster) -> str:
-    return hashlib.sha256("/".join(cluster.key).encode()).hexdigest()[:32].upper()
 
 
 def _network(call: Call, asked: Shape) -> Shape:

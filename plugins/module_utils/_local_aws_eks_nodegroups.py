@@ -66,7 +66,7 @@ def create_nodegroup(call: Call) -> Shape:
         raise in_use(f"NodeGroup already exists with name {name} and cluster name {cluster.name}", **fields)
     if len(cluster.nodegroups) >= call.world.settings.quotas["nodegroups"]:
         raise limit(f"Nodegroup limit exceeded for cluster {cluster.name}.", **fields)
-    version = params.get("version", cluster.shape["version"])
+    version = str(params.get("version", cluster.shape["version"]))
     _check_version(cluster, version, **fields)
     moto.check_role(params["nodeRole"], "ec2.amazonaws.com", **fields)
     places = moto.subnets(call.account, call.region, params["subnets"], **fields)
@@ -79,10 +79,10 @@ def create_nodegroup(call: Call) -> Shape:
     types = params.get("instanceTypes", [] if template else ["t3.medium"])
     image = params.get("amiType", _DEFAULT_IMAGE)
     _check_types(call.region, types, image, **fields)
-    scaling = {**_DEFAULT_SCALING, **params.get("scalingConfig", {})}
+    scaling = _DEFAULT_SCALING | params.get("scalingConfig", {})
     _check_scaling(scaling, **fields)
     asg = f"eks-{name}-{uuid.uuid4()}"
-    group = {
+    group: Shape = {
         "nodegroupName": name,
         "nodegroupArn": cluster.arn("nodegroup", name, str(uuid.uuid4())),
         "clusterName": cluster.name,
@@ -124,8 +124,9 @@ def create_nodegroup(call: Call) -> Shape:
             issue = {"code": "AsgInstanceLaunchFailures", "message": str(error), "resourceIds": [asg]}
             group.update(status="CREATE_FAILED", health={"issues": [issue]})
             return
-        group.update(status="ACTIVE", resources={"autoScalingGroups": [{"name": asg}]})
-        call.world.sync(cluster)
+        group["resources"] = {"autoScalingGroups": [{"name": asg}]}
+        # ACTIVE is a group whose machines are nodes.
+        call.world.sync(cluster, lambda: group.update(status="ACTIVE"))
 
     call.world.after("nodegroup", made)
     return {"nodegroup": group}
@@ -177,7 +178,7 @@ def _idle_group(call: Call) -> tuple[Cluster, Shape]:
 @OPERATIONS
 def describe_nodegroup(call: Call) -> Shape:
     """A node group."""
-    cluster, group = _group(call)
+    _, group = _group(call)
     asg = next((item["name"] for item in group["resources"]["autoScalingGroups"]), None)
     wanted = moto.wanted_machines(call.account, call.region, asg) if asg else None
     if wanted is not None:
@@ -225,12 +226,14 @@ def _begin(call: Call, kind: str, said: t.Mapping[str, str], changed: Shape) -> 
     group["status"] = "UPDATING"
 
     def end() -> None:
-        group.update(changed, status="ACTIVE", modifiedAt=now())
-        update["status"] = "Successful"
+        group.update(changed, modifiedAt=now())
         if "scalingConfig" in changed:
             for item in group["resources"]["autoScalingGroups"]:
                 moto.scale_group(call.account, call.region, item["name"], changed["scalingConfig"])
-        call.world.sync(cluster)
+        call.world.sync(cluster, done)
+
+    def done() -> None:
+        group["status"], update["status"] = "ACTIVE", "Successful"
 
     call.world.after("update", end)
     return {"update": update}
@@ -284,11 +287,11 @@ def update_nodegroup_version(call: Call) -> Shape:
             raise invalid("A node group of amiType CUSTOM is updated by its launch template.", **fields)
         changed = {"launchTemplate": call.params["launchTemplate"]}
         return _begin(call, "VersionUpdate", {"LaunchTemplateVersion": changed["launchTemplate"]["version"]}, changed)
-    version = call.params.get("version", cluster.shape["version"])
+    version = str(call.params.get("version", cluster.shape["version"]))
     _check_version(cluster, version, **fields)
     if minor(version) < minor(group["version"]):
         raise refused(f"Nodegroup {group['nodegroupName']} cannot go back to {version}", **fields)
-    image = call.params.get("releaseVersion", release(version))
+    image = str(call.params.get("releaseVersion", release(version)))
     if not image.startswith(f"{version}."):
         text = f"Requested Nodegroup release version {image} is invalid. Allowed release version is {release(version)}"
         raise invalid(text, **fields)

@@ -120,7 +120,7 @@ def update_pod_identity_association(call: Call) -> Shape:
     if "roleArn" in call.params:
         moto.check_role(call.params["roleArn"], SERVICE, clusterName=cluster.name)
     _target(call, cluster, item, call.params.get("targetRoleArn"))
-    changed = {key: call.params[key] for key in ("roleArn", "disableSessionTags") if key in call.params}
+    changed: Shape = {key: call.params[key] for key in ("roleArn", "disableSessionTags") if key in call.params}
     item.update(changed, modifiedAt=now())
     return {"association": item}
 

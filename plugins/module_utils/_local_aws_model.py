@@ -12,7 +12,7 @@ import json
 import re
 import typing as t
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -35,6 +35,9 @@ class Asked:
 
     operation: str
     labels: Mapping[str, str]
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 class Model:
@@ -77,7 +80,7 @@ class Model:
     def _labels(self, operation: str) -> list[str]:
         return [name for name, _ in _LABEL.findall(urlsplit(self.operation(operation).http["requestUri"]).path)]
 
-    def parse(self, asked: Asked, query: str, headers: Mapping[str, str], body: bytes) -> Params:
+    def parse(self, asked: Asked) -> Params:
         """The parameters, validated.
 
         :raises AwsError: they are not what the model wants.
@@ -85,7 +88,7 @@ class Model:
         shape = self.operation(asked.operation).input_shape
         if shape is None:
             return {}
-        sent, queried = _json(body), parse_qs(query, keep_blank_values=True)
+        sent, queried = _json(asked.body), parse_qs(asked.query, keep_blank_values=True)
         params: Params = {}
         for name, member in shape.members.items():
             place, wire = member.serialization.get("location"), member.serialization.get("name", name)
@@ -99,7 +102,7 @@ class Model:
                 elif texts:
                     value = _from_text(member, texts[-1])
             elif place == "header":
-                value = headers.get(wire)
+                value = asked.headers.get(wire)
             elif wire in sent:
                 value = _from_json(member, sent[wire])
             if value is not None:
@@ -162,7 +165,7 @@ def _from_text(shape: t.Any, text: str) -> t.Any:
     return text
 
 
-def _from_json(shape: t.Any, value: t.Any) -> t.Any:
+def _from_json(shape: t.Any, value: t.Any) -> t.Any:  # noqa: PLR0911  (one for each kind)
     """A value of a body in Python's types; what is of no right type stays as it is, for the validation to find."""
     kind = shape.type_name
     if value is None:

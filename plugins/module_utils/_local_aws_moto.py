@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the look-alike of EKS and STS reads and makes among the things that moto keeps: roles, subnets, groups of machines."""
+"""What the look-alike of EKS and STS reads and makes of what moto keeps: roles, subnets, groups of machines."""
 
 from __future__ import annotations
 

@@ -135,7 +135,11 @@ def _node(group: Group, index: int, place: Place, name: str, address: str) -> Ob
         "type": "kwok",
     }
     taints = [
-        {"key": item["key"], "effect": _EFFECTS[item["effect"]], **({"value": item["value"]} if item.get("value") else {})}
+        {
+            "key": item["key"],
+            "effect": _EFFECTS[item["effect"]],
+            **({"value": item["value"]} if item.get("value") else {}),
+        }
         for item in group.taints
     ]
     return {

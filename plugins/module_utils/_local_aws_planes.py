@@ -200,13 +200,14 @@ class KwokPlanes:
             "authentication-token-webhook-version": "v1",
             # An access entry that is taken away is soon of no use.
             "authentication-token-webhook-cache-ttl": "2s",
+            "service-account-issuer": cluster.issuer,
             "service-cluster-ip-range": cluster.shape["kubernetesNetworkConfig"]["serviceIpv4Cidr"],
         }
         return Spec(KWOK, api_server_args=arguments)
 
     def _sync(self, cluster: Cluster, plane: Plane) -> None:
         kube = t.cast("Kube", plane.kube)
-        policies = {name: dict(held) for name, held in cluster.policies.items()}
+        policies = {name: dict(held) for name, held in list(cluster.policies.items())}
         namespaces: list[str] = []
         if rbac.wants_namespaces(policies):
             namespaces = [item["metadata"]["name"] for item in kube.pages("/api/v1/namespaces")]

@@ -81,7 +81,7 @@ def _bindings(principal: str, policy: str, scope: Mapping[str, t.Any], there: li
     group = group_of(principal)
     name = f"{group}:{policy}"
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _ROLES.get(policy, _CAPABILITY)}
-    given = {
+    given: Object = {
         "roleRef": role,
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
         "annotations": {"local-aws.hubspoke.bootstrap/principal": principal},

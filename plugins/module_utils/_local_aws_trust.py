@@ -105,7 +105,7 @@ def _conditions(conditions: Mapping[str, t.Any], context: Mapping[str, str]) -> 
     )
 
 
-def _condition(operator: str, value: str | None, wanted: list[str]) -> bool:
+def _condition(operator: str, value: str | None, wanted: list[str]) -> bool:  # noqa: PLR0911  (one for each operator)
     name = operator.removeprefix("ForAllValues:").removeprefix("ForAnyValue:")
     if name == "Null":
         return (value is None) == (wanted == ["true"])

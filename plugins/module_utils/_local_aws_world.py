@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import hashlib
 import random
 import threading
 import typing as t
@@ -21,9 +22,10 @@ Shape = dict[str, t.Any]
 
 # Those that an account has without asking.
 _REGIONS = (
-    "ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-southeast-1 ap-southeast-2 ca-central-1 eu-central-1 "
-    "eu-north-1 eu-west-1 eu-west-2 eu-west-3 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2"
-).split()
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
+    *("ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1"),
+    *("us-east-1", "us-east-2", "us-west-1", "us-west-2"),
+)
 _DELAYS = {"cluster": 5.0, "nodegroup": 2.0, "addon": 1.0, "capability": 1.0, "update": 1.0}
 _QUOTAS = {"clusters": 100, "nodegroups": 30}
 
@@ -113,6 +115,16 @@ class Cluster:
         """What it is known by."""
         return self.account, self.region, self.name
 
+    @property
+    def identifier(self) -> str:
+        """What is in the addresses of a cluster."""
+        return hashlib.sha256("/".join(self.key).encode()).hexdigest()[:32].upper()
+
+    @property
+    def issuer(self) -> str:
+        """Who issues the tokens of its service accounts."""
+        return f"https://oidc.eks.{self.region}.amazonaws.com/id/{self.identifier}"
+
     def arn(self, kind: str, *names: str) -> str:
         """ARN of something in it."""
         return f"arn:aws:eks:{self.region}:{self.account}:{kind}/{'/'.join([self.name, *names])}"
@@ -120,7 +132,7 @@ class Cluster:
     def start_update(self, of: str, kind: str, params: t.Mapping[str, t.Any]) -> Shape:
         """A new update of it, or of something in it, under way."""
         listed = [{"type": name, "value": str(value)} for name, value in params.items()]
-        update = {"id": str(uuid.uuid4()), "status": "InProgress", "type": kind, "params": listed}
+        update: Shape = {"id": str(uuid.uuid4()), "status": "InProgress", "type": kind, "params": listed}
         update |= {"createdAt": now(), "errors": []}
         self.updates[update["id"]] = (of, update)
         return update
@@ -186,11 +198,21 @@ class World:
 
         self.later(self.settings.delays[kind], locked)
 
-    def sync(self, cluster: Cluster) -> None:
-        """Have the control plane follow, by and by."""
-        planes = self.planes
-        if planes:
-            self.later(0, lambda: planes.sync(cluster))
+    def sync(self, cluster: Cluster, then: Callable[[], None] = lambda: None) -> None:
+        """Have the control plane follow, by and by.
+
+        :arg then: What is done under the lock once it has, or cannot.
+        """
+
+        def follow() -> None:
+            try:
+                if self.planes:
+                    self.planes.sync(cluster)
+            finally:
+                with self.lock:
+                    then()
+
+        self.later(0, follow)
 
     def forget(self) -> None:
         """Begin anew, but for the settings."""
