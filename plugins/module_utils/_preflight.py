@@ -64,6 +64,7 @@ class Host:
     :arg provider: Who makes its cluster (k3d, kind, kwok, eks, existing); "" where that cannot be said.
     :arg reason: Why this provider, where the inventory leaves the choice.
     :arg record: What the state folder knows of its cluster; None where it knows nothing.
+    :arg in_look_alike: Whether it is a look-alike on this machine that answers for AWS.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Host:
     provider: str = ""
     reason: str = ""
     record: t.Any = None
+    in_look_alike: bool = False
 
     def get(self, name: str) -> t.Any:
         """Value of a variable, None where it has none or an unusable one."""
@@ -86,6 +88,11 @@ class Host:
     def adopted(self) -> bool:
         """Whether its cluster is used as it is."""
         return self.text("cluster_state") == "adopted"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its nodes are simulated, and its Argo CD runs as processes of this machine."""
+        return self.provider == "kwok" or (self.provider == "eks" and self.in_look_alike)
 
     @property
     def cluster(self) -> str:
@@ -116,10 +123,12 @@ class Check:
     """One entry of the registry.
 
     :arg name: Name in the table, and what the user names to leave it out.
+    :arg purposes: What it is made before.
     """
 
     name: str
     run: t.Callable[[Survey], Iterable[Finding]]
+    purposes: frozenset[str] = frozenset({"bootstrap"})
 
 
 def collect(checks: Iterable[Check], survey: Survey, workers: int = 8) -> list[Finding]:

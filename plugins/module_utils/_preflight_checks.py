@@ -11,6 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_argocd as argocd
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks as eks
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_addons as eks_addons
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_network as eks_network
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_nodes as eks_nodes
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_quotas as eks_quotas
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_situation as situation
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_git as git
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_inventory as inventory
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_machine as machine
@@ -32,19 +38,32 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight impo
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins import Pins
 
+PURPOSES = ("bootstrap", "teardown")
+_ALWAYS = frozenset(PURPOSES)
+
 CHECKS = (
     Check("hub", inventory.hub),
-    Check("cluster names", inventory.cluster_names),
-    Check("provider", providers.providers),
+    Check("cluster names", inventory.cluster_names, _ALWAYS),
+    Check("provider", providers.providers, _ALWAYS),
     Check("docker", providers.docker),
     Check("cluster", providers.clusters),
+    Check(situation.ACCOUNTS, eks.accounts, _ALWAYS),
+    Check(situation.REGIONS, eks.regions, _ALWAYS),
+    Check(situation.CLUSTERS, eks.clusters, _ALWAYS),
+    Check(eks.ROLES, eks.roles, _ALWAYS),
+    Check(eks.VERSIONS, eks.versions),
+    Check(eks_network.ADDRESSES, eks_network.addresses),
+    Check(eks_network.PLACES, eks_network.zones),
+    Check(eks_addons.NAME, eks_addons.addons),
+    Check(eks_nodes.NAME, eks_nodes.nodes),
+    Check(eks_quotas.NAME, eks_quotas.quotas),
     Check(ports.NAME, ports.ports),
     Check(spokes.NAME, spokes.registration),
     Check(reach.NAME, reach.clusters),
     Check(argocd.NAME, argocd.argocd),
     Check(git.NAME, repositories.repositories),
     Check("python", machine.python),
-    Check("libraries", machine.libraries),
+    Check("libraries", machine.libraries, _ALWAYS),
     Check("git", machine.git),
     Check("tools", machine.tools),
     Check("state folder", machine.state_folders),
@@ -66,7 +85,9 @@ class Prepared:
     def findings(self) -> list[Finding]:
         """Run the checks."""
         found = joined(finding for finding in self.first if finding.check not in self.skip)
-        return found + collect((check for check in CHECKS if check.name not in self.skip), self.survey)
+        purpose = self.survey.options.get("purpose") or PURPOSES[0]
+        checks = (check for check in CHECKS if check.name not in self.skip and purpose in check.purposes)
+        return found + collect(checks, self.survey)
 
 
 def prepare(params: Mapping[str, t.Any], probe: t.Any, censor: Callable[..., None]) -> Prepared:

@@ -16,6 +16,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kw
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey, counted
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_wanted import PROVIDER as EKS
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import state_folder
 
 ANSIBLE_MINIMUM = (2, 19)
@@ -46,8 +47,10 @@ def python(survey: Survey) -> Iterator[Finding]:
 def libraries(survey: Survey) -> Iterator[Finding]:
     """The Python libraries that modules import when it is too late."""
     wanted = [("kubernetes", "kubernetes"), ("yaml", "PyYAML"), ("urllib3", "urllib3")]
-    if any(host.provider == KWOK for host in survey.hosts):
+    if any(host.simulated for host in survey.hosts):
         wanted.append(("supervisor.supervisord", "supervisor"))
+    if any(host.provider == EKS for host in survey.hosts):
+        wanted += [("boto3", "boto3"), ("botocore", "botocore")]
     found: list[str] = []
     for module, distribution in wanted:
         try:
@@ -82,7 +85,7 @@ def git(survey: Survey) -> Iterator[Finding]:
 
 def tools(survey: Survey) -> Iterator[Finding]:
     """What a simulated cluster consists of: at hand, or to be had, with room for it."""
-    simulated = [host for host in survey.hosts if host.provider == KWOK and not host.adopted]
+    simulated = [host for host in survey.hosts if host.simulated and not host.adopted]
     if not simulated:
         return
     hubs = any(host.name in survey.hubs for host in simulated)

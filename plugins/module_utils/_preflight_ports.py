@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_controllers
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_providers import (
     ON_DOCKER,
@@ -51,7 +50,7 @@ def _of_clusters(survey: Survey) -> Iterator[Finding]:
 
 
 def _of_controllers(survey: Survey) -> Iterator[Finding]:
-    hosts = [host for host in survey.hosts if host.name in survey.hubs and host.provider == KWOK and host.get(BASE)]
+    hosts = [host for host in survey.hosts if host.name in survey.hubs and host.simulated and host.get(BASE)]
     users: dict[int, str] = {}
     for host in hosts:
         base = host.get(BASE)

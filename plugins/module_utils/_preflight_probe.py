@@ -26,6 +26,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_st
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import no_progress
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_aws import Aws
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor import Supervisor
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain import Toolchain
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_cache import Cache, default_folder
@@ -99,6 +100,7 @@ class Probe:
 
     def __init__(self, timeout: float = 5) -> None:
         self.timeout = timeout
+        self.aws = Aws(timeout)
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 
@@ -206,6 +208,11 @@ class Probe:
             return file.read()
 
     # The network
+
+    @property
+    def aws_endpoint(self) -> str:
+        """What answers for AWS, "" where it is AWS itself."""
+        return os.environ.get("AWS_ENDPOINT_URL", "")
 
     def record(self, state_dir: str, cluster: str) -> t.Any:
         """What a state folder knows of a cluster, None where it knows nothing.

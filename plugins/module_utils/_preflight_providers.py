@@ -10,6 +10,7 @@ import re
 import typing as t
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_k3d import K3d
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kind import Kind
@@ -25,6 +26,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_sp
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_wanted import PROVIDER as EKS
 
 ON_DOCKER = (K3D, KIND)
 MADE_HERE = (*ON_DOCKER, KWOK)
@@ -59,7 +61,17 @@ def decided(hosts: Iterable[Host], probe: t.Any) -> Iterator[tuple[Host, list[Fi
             functools.partial(_ask_engine, probe, host),
         )
         reason = choice.reason if wanted == "auto" else ""
-        yield replace(host, provider=choice.provider, reason=reason, record=record), []
+        look_alike = choice.provider == EKS and _is_local(probe.aws_endpoint)
+        yield (
+            replace(host, provider=choice.provider, reason=reason, record=record, in_look_alike=look_alike),
+            [],
+        )
+
+
+def _is_local(endpoint: str) -> bool:
+    """Whether an address of AWS is one of this machine."""
+    name = urlsplit(endpoint).hostname or ""
+    return name in {"localhost", "::1"} or name.startswith("127.")
 
 
 def _adopted(host: Host, record: t.Any, folder: str) -> tuple[Host, list[Finding]]:
@@ -98,7 +110,7 @@ def providers(survey: Survey) -> Iterator[Finding]:
             found = f"{program(host, name)} is not there"
             remedy = f"Install {name} on PATH, or give its path in dev_cluster_tools, or set it to kwok or auto."
             yield Finding("provider", found, "fail", "cluster_provider", remedy, who)
-        elif name == "eks" and "eks_cluster" not in survey.options.get("roles", ()):
+        elif name == EKS and "eks_cluster" not in survey.options.get("roles", ()):
             remedy = "Set it to existing, and cluster_kubeconfig to how the cluster is reached."
             found = "no role of this playbook makes EKS clusters"
             yield Finding("provider", found, "fail", "cluster_provider", remedy, who)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_spec import KWOK
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey, concurrently
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_git import CREDENTIAL, Target, ask
 
@@ -35,7 +34,7 @@ def wanted(host: Host) -> list[Target]:
                 url,
                 revision,
                 revision_variable,
-                local_reader=host.provider == KWOK,
+                local_reader=host.simulated,
                 credential=credential(host, url),
             )
             found.setdefault((normalized(url), revision), target)

@@ -39,7 +39,7 @@ def registration(survey: Survey) -> Iterator[Finding]:
 
 
 def _out_of_reach(hubs: list[Host], spokes: list[Host]) -> Iterator[Finding]:
-    if len(hubs) == 1 and hubs[0].provider not in ("", KWOK):
+    if len(hubs) == 1 and hubs[0].provider and not hubs[0].simulated:
         for host in spokes:
             if host.provider == KWOK:
                 found = f"has simulated nodes, which only this machine reaches, and not the pods of {hubs[0].name}"

@@ -15,6 +15,8 @@ description:
   - Looks at programs, Python libraries, the Docker engine, ports, folders and space; at the variables against the argument
     specs of the roles that will run, near misses of their names, clashes of cluster names, and versions that are not pinned;
     at adopted clusters, git repositories and manifests.
+  - Of EKS clusters it looks at credentials, account, region, quotas, versions, networks, zones, add-ons and instance types by
+    reading from AWS with boto3's chain of credentials. What a cluster that is there already shows by itself is not asked for.
   - Fails once, with every problem, the variable that causes it and the remedy. Changes nothing.
 author:
   - hubspoke.bootstrap contributors (@hubspoke)
@@ -25,6 +27,13 @@ options:
     type: list
     elements: str
     default: []
+  purpose:
+    description:
+      - What is about to be done. Before V(teardown) only that is checked which deleting depends on; of EKS clusters their account,
+        whether something else made them, and whether deletion protection is on.
+    type: str
+    default: bootstrap
+    choices: [bootstrap, teardown]
   hub_required:
     description: Whether exactly one host must be in group C(hub).
     type: bool
@@ -70,6 +79,7 @@ extends_documentation_fragment:
 requirements:
   - kubernetes >= 24.2.0
   - PyYAML >= 5.4
+  - boto3 and the collection amazon.aws, for EKS clusters
 notes:
   - An inventory's variables are seen as the inventory gives them, with facts and extra variables; variables of the play are not.
 """
@@ -132,6 +142,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_prob
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
         "roles": {"type": "list", "elements": "str", "default": []},
+        "purpose": {"type": "str", "default": "bootstrap", "choices": list(_preflight_checks.PURPOSES)},
         "hub_required": {"type": "bool", "default": True},
         "skip": {"type": "list", "elements": "str", "default": []},
         "timeout": {"type": "float", "default": 5},

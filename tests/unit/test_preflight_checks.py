@@ -43,6 +43,7 @@ class Machine:
     sources: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: t.Mapping[str, bytes] = dataclasses.field(default_factory=dict)
     apis: t.Mapping[str, Api | Exception] = dataclasses.field(default_factory=dict)
+    aws_endpoint: str = ""
     cache_folder: str = "/cache"
     record_found: t.Any = None
     engine_asked: int = 0
@@ -250,6 +251,31 @@ def test_eks_needs_its_role() -> None:
 
 
 @pytest.mark.parametrize(
+    ("endpoint", "simulated"),
+    [
+        ("", False),
+        ("https://vpce.example.com", False),
+        ("http://127.0.0.1:24566", True),
+        ("http://localhost:24566", True),
+        ("http://[::1]:24566", True),
+    ],
+)
+def test_a_cluster_of_a_look_alike_is_simulated(endpoint: str, simulated: bool) -> None:
+    ((decided, _),) = providers.decided([Host("dev", {"cluster_provider": "eks"})], Machine(aws_endpoint=endpoint))
+    assert (decided.provider, decided.simulated) == ("eks", simulated)
+
+
+def test_what_is_simulated_needs_its_programs_and_ports() -> None:
+    rehearsed = dataclasses.replace(host(provider="eks", local_controllers_port_base=24100), in_look_alike=True)
+    assert [finding.found for finding in machine.tools(survey(rehearsed))] == [
+        f"{ALL} programs of toolchain/versions.yml at hand ({ALL} cache)"
+    ]
+    assert [finding.verdict for finding in ports.ports(survey(rehearsed, probe=Machine(taken=[24100])))] == ["fail"]
+    in_production = dataclasses.replace(rehearsed, in_look_alike=False)
+    assert list(machine.tools(survey(in_production))) == list(ports.ports(survey(in_production))) == []
+
+
+@pytest.mark.parametrize(
     ("provider", "engine", "expected"),
     [
         ("kwok", Engine("", "x"), []),
@@ -368,6 +394,8 @@ def test_python(monkeypatch: pytest.MonkeyPatch) -> None:
         (["yaml._yaml"], "kwok", [("ok", ""), ("warn", "ansible_python_interpreter")]),
         (["supervisor.supervisord"], "kwok", [("fail", "ansible_python_interpreter"), ("ok", "")]),
         (["supervisor.supervisord"], "kind", [("ok", "")]),
+        (["boto3"], "kind", [("ok", "")]),
+        (["boto3"], "eks", [("fail", "ansible_python_interpreter"), ("ok", "")]),
     ],
 )
 def test_libraries(missing: list[str], provider: str, expected: list[tuple[str, str]]) -> None:
