@@ -169,18 +169,18 @@ class _Planner:
             }
             self._plan.add(PEERING, name, None, {"peer": peer.cidr, "region": peer.region}, arguments)
         elif connection.status != "active":
-            if connection.requester != self._vpc_id:
-                # We are the ones who were asked.
-                region = self._wanted.region
-            elif peer.account:
+            asked = connection.requester != self._vpc_id
+            if peer.account and not asked:
                 self._plan.pending.append(
-                    f"the connection {connection.id} to {peer.name} is {connection.status}; the account "
-                    f"{peer.account} has to "
-                    "accept it"
+                    f"the connection {connection.id} to {peer.name} is {connection.status}; the account {peer.account} "
+                    "has to accept it"
                 )
                 return
-            else:
-                region = peer.region
+            if not peer.account and not peer.requested_here:
+                # The other side of the same run does both, and twice is an error.
+                self._plan.pending.append(f"the connection to {peer.name} is accepted by {peer.name} in this run")
+                return
+            region = self._wanted.region if asked else peer.region
             arguments = {"peering_id": connection.id, "region": region}
             before: Object = {"status": connection.status}
             self._plan.add(ACCEPTANCE, name, before, {"status": "active"}, arguments)
