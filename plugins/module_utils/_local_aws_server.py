@@ -24,6 +24,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_cont
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_planes import KwokPlanes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_sts import Sts
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_world import Settings, World
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import MARK
 
 HOST = "127.0.0.1"
 
@@ -71,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
         planes.keep(world)
     # Policies that AWS itself offers to everybody.
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    # Control planes leave the session that the supervisor watches; with its mark they would be taken for left behind.
+    os.environ.pop(MARK, None)
     # Its own requests to API servers on this machine are nobody else's.
     for name in ("KUBECONFIG", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         os.environ.pop(name, None)
