@@ -23,7 +23,7 @@ rehearse: setup ## Production's two regions on this machine, without an AWS acco
 	$(REHEARSAL) ansible-playbook playbooks/rehearse.yml -i inventories/seoul -i inventories/tokyo
 
 rehearse-teardown: setup ## Delete what a rehearsal made
-	$(REHEARSAL) ansible-playbook playbooks/teardown.yml -i inventories/seoul -i inventories/tokyo
+	$(REHEARSAL) ansible-playbook playbooks/rehearse_teardown.yml -i inventories/seoul -i inventories/tokyo
 
 test: setup ## Every check and every test
 	@$(RUN)

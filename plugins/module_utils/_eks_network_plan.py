@@ -23,7 +23,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_fo
     Thing,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_wanted import (
-    ENDPOINTS_GROUP,
     INTERNET,
     OWNER,
     Peer,
@@ -135,7 +134,7 @@ class _Planner:
 
     def _group(self) -> None:
         """The security group of interface endpoints: HTTPS from within the VPC."""
-        name = f"{self._wanted.vpc_name}-{ENDPOINTS_GROUP}"
+        name = self._wanted.group
         after: Object = {"rules": [f"tcp 443 from {self._wanted.cidr}"]}
         before = after if name in self._found.groups else None
         arguments = {
@@ -272,7 +271,6 @@ class _Planner:
             there = found.subnets if interface else found.tables
             have = [place for place, each in zip(places, ids, strict=True) if each in there]
             before = {**after, key: have, "tags": _ours(found, tags)}
-        group = f"{wanted.vpc_name}-{ENDPOINTS_GROUP}"
         arguments: Object = {
             "vpc_id": self._vpc_id,
             "id": found.id if found else "",
@@ -280,7 +278,7 @@ class _Planner:
             "type": after["type"],
             "subnets": ids if interface else [],
             "route_tables": [] if interface else ids,
-            "groups": [self._found.groups.get(group)] if interface else [],
+            "groups": [self._found.groups.get(wanted.group)] if interface else [],
             "tags": tags,
         }
         self._plan.add(ENDPOINT, name, before, after, arguments)
