@@ -1,10 +1,11 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What role eks_cluster makes of an inventory: roles, identities, rules, schedules; the inventories; kubeconfig, token."""
+"""What role eks_cluster makes of an inventory: roles, identities, rules, schedules; kubeconfig and token."""
 
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import pathlib
 import stat
@@ -13,6 +14,9 @@ import sys
 import typing as t
 import urllib.parse
 
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
 import pytest
 import readmes
 import yaml
@@ -364,6 +368,26 @@ def test_a_token_is_a_presigned_question_to_sts_about_this_cluster() -> None:
     assert query["X-Amz-Credential"].endswith("/ap-northeast-1/sts/aws4_request")
     assert query["X-Amz-Expires"] == "60"
     assert "not-a-secret" not in done.stdout
+
+
+@pytest.mark.parametrize("session", ["", "a+token/with=signs"])
+def test_it_is_signed_as_botocore_signs(session: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.datetime(2026, 3, 1, 12, 0, 0, tzinfo=datetime.UTC)
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda remove_tzinfo=True: now.replace(tzinfo=None))
+    address = "https://sts.ap-northeast-1.amazonaws.com"
+    request = botocore.awsrequest.AWSRequest(
+        method="GET", url=f"{address}/?Action=GetCallerIdentity&Version=2011-06-15", headers={"x-k8s-aws-id": "tokyo"}
+    )
+    credentials = botocore.credentials.Credentials("AKIAEXAMPLE", "secret", session or None)
+    botocore.auth.SigV4QueryAuth(credentials, "sts", "ap-northeast-1", expires=60).add_auth(request)
+    ours = token.token(token.Credentials("AKIAEXAMPLE", "secret", session), "ap-northeast-1", "tokyo", address, now)
+    encoded = ours.removeprefix("k8s-aws-v1.")
+    url = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+
+    def parts(text: str) -> Object:
+        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(text).query))
+
+    assert parts(url) == parts(request.url)
 
 
 def test_without_credentials_one_line_says_so() -> None:
