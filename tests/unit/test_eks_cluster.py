@@ -23,6 +23,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.hubspoke.bootstrap.plugins.filter import eks_cluster_wanted as filter_
+from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_left import eks_cluster_left
 from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_schedules import eks_cluster_schedules
 from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_wanted import eks_cluster_wanted
 from ansible_collections.hubspoke.bootstrap.plugins.filter.registration_clusters import registration_clusters
@@ -214,6 +215,11 @@ def test_schedules_follow_their_groups() -> None:
     assert [(each.name, each.action, each.ready) for each in differences] == [("down of later", "create", False)]
     moved = {("eks-spot-1", "up"): details.schedule({**described, "TimeZone": None})}
     assert [each.action for each in details.schedule_differences(schedules[:1], moved)] == ["update"]
+
+
+def test_what_is_left_is_named() -> None:
+    interfaces = [{"id": "eni-1", "description": "ELB app/k8s-a"}, {"network_interface_id": "eni-2", "description": ""}]
+    assert eks_cluster_left(interfaces) == "eni-1 (ELB app/k8s-a), eni-2"
 
 
 def test_node_groups_leave_out_what_the_role_specifies() -> None:
