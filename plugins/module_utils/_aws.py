@@ -9,6 +9,7 @@ models of the services are then read once by the parent, and not again for every
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 import typing as t
@@ -52,11 +53,26 @@ _making = threading.Lock()
 _RETRIES: dict[str, t.Any] = {"mode": "standard", "max_attempts": 10}
 
 
-def preload(*services: str) -> None:
-    """Read the models of these services now, so that workers forked later have them."""
-    if not IMPORT_ERROR:
-        for service in services:
-            _models.load_service_model(service, "service-2")
+def preload(service: str) -> None:
+    """Read the models that a client of this service needs now, so that workers forked later have them."""
+    if IMPORT_ERROR:
+        return
+    # By making one, which asks for all of them: its region and its keys are nobody's. What is wrong with this machine's
+    # settings is said by the task that needs them.
+    keys = dict.fromkeys(("aws_access_key_id", "aws_secret_access_key"), "none")
+    with contextlib.suppress(BotoCoreError, OSError, ValueError):
+        _session().create_client(service, region_name="us-east-1", config=_configuration(None), **keys)
+
+
+def _session(profile: str | None = None) -> t.Any:
+    session = botocore.session.Session(profile=profile)
+    session.register_component("data_loader", _models)
+    return session
+
+
+def _configuration(given: t.Any) -> t.Any:
+    config = botocore.config.Config(retries=_RETRIES, user_agent_extra="hubspoke.bootstrap")
+    return config.merge(given) if given else config
 
 
 class Aws:
@@ -90,10 +106,8 @@ class Aws:
     def service(self, name: str) -> Service:
         """A client of one service."""
         options = dict(self._options)
-        session = botocore.session.Session(profile=options.pop("profile_name", None))
-        session.register_component("data_loader", _models)
-        given = options.pop("aws_config", None)
-        config = botocore.config.Config(retries=_RETRIES, user_agent_extra="hubspoke.bootstrap")
+        session = _session(options.pop("profile_name", None))
+        config = _configuration(options.pop("aws_config", None))
         try:
             # boto3 itself says that making clients is not safe in threads.
             with _making:
@@ -101,7 +115,7 @@ class Aws:
                     name,
                     region_name=self.region,
                     endpoint_url=self._endpoint,
-                    config=config.merge(given) if given else config,
+                    config=config,
                     **options,
                 )
         except (BotoCoreError, ValueError) as error:

@@ -73,11 +73,13 @@ class AwsError(HubspokeError):
     """AWS refused, or could not be asked.
 
     :arg code: AWS's own code of the error, or the name of botocore's exception; also in the result as `aws_code`.
+    :arg text: What AWS said, by itself.
     """
 
-    def __init__(self, message: str, code: str, remedy: str = "", **details: t.Any) -> None:
+    def __init__(self, message: str, code: str, remedy: str = "", text: str = "", **details: t.Any) -> None:
         super().__init__(message, remedy, aws_code=code, **details)
         self.code = code
+        self.text = text
 
 
 def aws_error(error: Exception, doing: str, action: str = "", region: str = "") -> AwsError:
@@ -96,4 +98,4 @@ def aws_error(error: Exception, doing: str, action: str = "", region: str = "") 
         known = f" AWS names {', '.join(zones)}." if zones else ""
         remedy = f"Take subnets in other availability zones.{known}"
     text = " ".join(text.split()).rstrip(".")
-    return AwsError(f"{doing}: {code}{f': {text}' if text else ''}.", code, remedy, aws_action=action)
+    return AwsError(f"{doing}: {code}{f': {text}' if text else ''}.", code, remedy, text, aws_action=action)

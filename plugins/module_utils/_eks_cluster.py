@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Service
@@ -45,6 +46,18 @@ def _logging(kinds: list[str]) -> list[dict[str, t.Any]]:
     return [{"types": types, "enabled": enabled} for types, enabled in parts if types]
 
 
+def _networks(value: t.Any) -> list[str]:
+    """EKS keeps the network that an address with its mask belongs to."""
+    return sorted(_network(text) for text in value or [])
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        return text  # For EKS to refuse.
+
+
 def _key_arn(value: t.Any) -> t.Any:
     return value[0].get("provider", {}).get("keyArn") if value else None
 
@@ -73,7 +86,7 @@ FIELDS = (
     Field("security_group_ids", ("resourcesVpcConfig", "securityGroupIds"), "network", unordered),
     Field("endpoint_public_access", ("resourcesVpcConfig", "endpointPublicAccess"), "endpoint", flag),
     Field("endpoint_private_access", ("resourcesVpcConfig", "endpointPrivateAccess"), "endpoint", flag),
-    Field("public_access_cidrs", ("resourcesVpcConfig", "publicAccessCidrs"), "endpoint", unordered),
+    Field("public_access_cidrs", ("resourcesVpcConfig", "publicAccessCidrs"), "endpoint", _networks),
     Field("logging", ("logging", "clusterLogging"), "logging", _logs, _logging),
     Field("upgrade_policy", ("upgradePolicy", "supportType"), "upgrade policy"),
     Field("deletion_protection", ("deletionProtection",), "protection", flag),

@@ -157,7 +157,7 @@ class Nodegroup(Kind):
         wanted = self.wanted.get("version")
         if wanted is None or (live is not None and live.get("version") == wanted):
             return
-        actual = cluster_version(eks, self.params["cluster_name"])
+        actual = self.params.get("cluster_version") or cluster_version(eks, self.params["cluster_name"])
         if actual and minor(wanted) > minor(actual):
             raise HubspokeError(
                 f"The {self} cannot have version {wanted}, as its control plane has {actual}.",

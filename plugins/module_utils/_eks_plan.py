@@ -120,16 +120,18 @@ class Kind:
     update_names: t.ClassVar[dict[str, str]] = {}
     """The same for DescribeUpdate, where it knows updates of this kind."""
     needed: tuple[str, ...] = ()
-    """Options without which none can be created."""
+    """Options without which none can be created; an empty one is as good as none."""
     fields: tuple[Field, ...] = ()
 
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         self.params = params
+        self.predicting = False
+        """In check mode: what is made before it in the same play may have no id yet."""
         self.key = {key: params[option] for key, option in self.names.items()}
         self.wanted: View = {
             field.name: field.decode(field.encode(value))
             for field in self.fields
-            if field.update not in (ANSWER, TAGS) and (value := option(params, field.name)) not in (None, "")
+            if field.update not in (ANSWER, TAGS) and self._said(field.name, value := option(params, field.name))
         }
         """The options that are given, in the form in which they are compared."""
 
@@ -229,7 +231,7 @@ class Kind:
         return [Step(self.operations["create"], request, "created")]
 
     def _creation(self) -> Plan:
-        lacking = [name for name in self.needed if self.wanted.get(name) in (None, [])]
+        lacking = [name for name in self.needed if name not in self.wanted and not self._to_come(name)]
         if lacking:
             raise HubspokeError(
                 f"There is no {self}, and to create it {' and '.join(lacking)} must be given.",
@@ -263,6 +265,12 @@ class Kind:
                 "Give what it has, leave the option out, or delete it and make it anew.",
                 fields=[field.name for field in fields],
             )
+
+    def _said(self, name: str, value: t.Any) -> bool:
+        return value not in (None, "") and not (name in self.needed and value == [])
+
+    def _to_come(self, name: str) -> bool:
+        return self.predicting and option(self.params, name) is not None
 
     def _tagging(self, live: Live, before: View, after: View) -> list[Step]:
         tags = live.get("tags") or {}

@@ -17,6 +17,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._yaml import DU
 
 _MOVING = ("CREATING", "UPDATING", "PENDING")
 _USELESS = ("FAILED", "CREATE_FAILED")
+_MISSES = 8
 _IAM_ATTEMPTS, _IAM_PAUSE = 5, 4.0
 
 preload("eks")
@@ -31,6 +32,7 @@ class Resource:
     def __init__(self, task: Task, kind: Kind, eks: Service) -> None:
         self.task = task
         self.kind = kind
+        self.kind.predicting = task.check_mode
         self.eks = eks
         self.deadline = Deadline(task.params.get("wait_timeout", 600))
         self.wait = bool(task.params.get("wait", True))
@@ -106,6 +108,8 @@ class Resource:
                 return self.eks.call(step.operation, f"The {self.kind} cannot be {_participle(step)}", **step.request)
             except AwsError as error:
                 if attempt + 1 == _IAM_ATTEMPTS or not _of_a_new_role(error):
+                    if step.operation.startswith("delete_") and error.code == "ResourceInUseException":
+                        error.remedy = "Delete what belongs to it first: node groups, Fargate profiles, capabilities."
                     raise
                 if not attempt:
                     self.task.progress(f"{self.kind}: waiting for IAM, which may not know the role everywhere yet")
@@ -135,11 +139,16 @@ class Resource:
     def _settled(self) -> Live:
         """Wait until nothing is under way any more."""
         seen: Live = {}
+        missed = 0
 
         def look() -> str:
-            nonlocal seen
+            nonlocal seen, missed
             live = self.read()
             if live is None:
+                # What was just made may not be read everywhere yet.
+                missed += 1
+                if missed < _MISSES:
+                    return "not to be seen"
                 raise HubspokeError(f"The {self.kind} went away while it was waited for.", "Something else deleted it.")
             seen, status = live, self.kind.status(live)
             if status in _USELESS or status == "DELETING":
@@ -214,7 +223,7 @@ def dump(view: View) -> str:
 
 
 def _of_a_new_role(error: AwsError) -> bool:
-    return error.code == "InvalidParameterException" and bool(re.search(r"\b(role|principal)", error.message, re.I))
+    return error.code == "InvalidParameterException" and bool(re.search(r"\b(role|principal)\b", error.text, re.I))
 
 
 def _participle(step: Step) -> str:

@@ -17,7 +17,12 @@ from dataclasses import dataclass
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import Right
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import MANAGER, OWNER, text_of
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import (
+    MANAGER,
+    OWNER,
+    Registered,
+    text_of,
+)
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import FULL, Account
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spoke import Api, segment
 
@@ -25,6 +30,7 @@ Object = dict[str, t.Any]
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _GROUP = "rbac.authorization.k8s.io"
+_NOT_WANTED = "it is not wanted any more"
 _SECRET_PATIENCE = 15.0  # seconds, for the controller that fills a token Secret
 _MOST_RIGHTS = 24  # questions about rights to ask of one cluster
 
@@ -140,19 +146,40 @@ def _rules(rules: t.Any) -> list[str]:
 
 @dataclass(frozen=True)
 class Found:
-    """An account as it is: each part with what is live, and how that differs."""
+    """An account as it is: each part with what is live, and how that differs.
+
+    :arg superfluous: Parts of the account as it was, which would leave it more rights than it is to have.
+    :arg left: The same, but made by others.
+    """
 
     items: tuple[tuple[Part, Object | None, str], ...]
+    superfluous: tuple[Part, ...] = ()
+    left: tuple[Part, ...] = ()
 
     @property
     def changes(self) -> tuple[str, ...]:
         """What has to be made or put right, for people."""
-        return tuple(f"{part}: {how}" for part, _live, how in self.items if how)
+        wrong = [f"{part}: {how}" for part, _live, how in self.items if how]
+        return (*wrong, *(f"{part}: {_NOT_WANTED}" for part in self.superfluous))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not as it should be and stays so, for people."""
+        left = ", ".join(map(str, self.left))
+        return [f"rights are left to its account, since others gave them: {left}"] if left else []
 
 
-def read(api: Api, account: Account) -> Found:
+def account_of(secret: Registered) -> Account:
+    """The account as a cluster Secret remembers it, but for its rules."""
+    namespace, _slash, name = secret.account.partition("/")
+    places = secret.namespaces if secret.namespaces and not secret.cluster_resources else ()
+    return Account(namespace, name, (), places)
+
+
+def read(api: Api, account: Account, former: Account | None = None, owner: str = "") -> Found:
     """What there is of an account.
 
+    :arg former: The same account with the namespaces that it had.
     :raises HubspokeError: a namespace that it needs is missing.
     """
     found = []
@@ -162,7 +189,21 @@ def read(api: Api, account: Account) -> Found:
         if live is None and namespace not in (None, "kube-system"):
             _check_namespace(api, namespace, part)
         found.append((part, live, differs(live, part)))
-    return Found(tuple(found))
+    kept = {part.at for part, _live, _how in found}
+    there = [(part, _owner(api, part)) for part in (parts(former) if former else ()) if part.at not in kept]
+    ours = tuple(part for part, whose in reversed(there) if whose == owner)  # a binding before its role
+    return Found(tuple(found), ours, tuple(part for part, whose in there if whose not in (None, owner)))
+
+
+def _owner(api: Api, part: Part) -> str | None:
+    """Which inventory made it, None where it is not there."""
+    try:
+        live = api.get_path(part.at)
+    except ApiError as error:
+        if error.status == 403:
+            return "?"  # whoever may not look did not make it
+        raise
+    return None if live is None else str((live["metadata"].get("labels") or {}).get(OWNER, ""))
 
 
 def _check_namespace(api: Api, namespace: str, part: Part) -> None:
@@ -213,7 +254,20 @@ def write(api: Api, found: Found, owner: str) -> tuple[str, ...]:
             metadata = live["metadata"]
             root = {"apiVersion": f"{_GROUP}/v1", "kind": "ClusterRole", "name": metadata["name"]}
             root["uid"] = metadata["uid"]
+    for part in found.superfluous:
+        if part.body["kind"] == "ClusterRole":
+            _let_go(api, found)
+        api.delete_path(part.at)
+        done.append(f"{part}: {_NOT_WANTED}")
     return tuple(done)
+
+
+def _let_go(api: Api, found: Found) -> None:
+    """What stays must not go with the role that it belonged to."""
+    for part, live, _how in found.items:
+        if live and live["metadata"].get("ownerReferences"):
+            metadata = {**live["metadata"], "ownerReferences": []}
+            api.request("PUT", f"{part.at}?fieldManager={MANAGER}", {**live, "metadata": metadata})
 
 
 def _create(api: Api, part: Part, body: Object) -> Object | None:

@@ -160,7 +160,7 @@ def wanted(params: t.Mapping[str, t.Any], hub_is_local: bool = False) -> Wanted:
         skip_reconcile=params.get("skip_reconcile"),
         given=given,
         lifetime=_lifetime(name, params.get("token_lifetime") or "30d"),
-        renew_after=float(params.get("token_renew_after") or 0.5),
+        renew_after=_number(params.get("token_renew_after"), 0.5),
         ca=params.get("ca_data"),
         server_name=params.get("server_name"),
         insecure=bool(params.get("insecure")),
@@ -170,6 +170,10 @@ def wanted(params: t.Mapping[str, t.Any], hub_is_local: bool = False) -> Wanted:
     )
     _check_whole(found)
     return found
+
+
+def _number(value: t.Any, default: float) -> float:
+    return default if value is None else float(value)
 
 
 def _text(value: t.Any) -> str:
@@ -254,9 +258,10 @@ def _credential(name: str, server: str, params: t.Mapping[str, t.Any]) -> tuple[
     if server.startswith("arn:") and kind != NONE:
         remedy = "Leave the credential out: EKS's capability reaches the cluster through an access entry."
         raise WrongCluster(name, f"credential {kind}", "cannot be used with an ARN as server", remedy)
-    if kind == NONE and server and not local:
+    if kind == NONE and not local and params.get("state") != "absent":
         remedy = "Choose one; only the hub itself and clusters named by their ARN go without."
-        raise WrongCluster(name, "credential none", f"is not possible with server {server}", remedy)
+        which = f"with server {server}" if server else "without server"
+        raise WrongCluster(name, "credential none", f"is not possible {which}", remedy)
     return kind, _given(name, kind, params)
 
 

@@ -16,15 +16,15 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_applica
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration import (
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration import Registrar
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_account import account_of
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_hub_probe import image_of
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_lease import Lease
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_outcome import (
     UNCHANGED,
     Options,
     Outcome,
-    Registrar,
-    reread,
 )
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_hub_probe import image_of
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_lease import Lease
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import (
     SELECTOR,
     Registered,
@@ -231,11 +231,12 @@ class _Work:
 
         with ThreadPoolExecutor(max(1, self._fleet.concurrency), thread_name_prefix="cluster") as pool:
             outcomes = list(pool.map(one, self._fleet.clusters))
-        if self._fleet.prune:
-            for secret in self._superfluous():
-                remove = partial(self._remove, secret, None, _account(secret))
-                outcomes.append(_guarded(secret.name, secret.server, remove))
+            if self._fleet.prune:  # not before all are matched
+                outcomes += pool.map(self._prune, self._superfluous())
         return outcomes
+
+    def _prune(self, secret: Registered) -> Outcome:
+        return _guarded(secret.name, secret.server, partial(self._remove, secret, None, account_of(secret)))
 
     def _superfluous(self) -> list[Registered]:
         """What this inventory registered and does not have any more."""
@@ -259,7 +260,7 @@ class _Work:
             if error.status != 409 or not found or not self._hub:
                 raise
             # Somebody changed the Secret since it was read: once more, with what it is now.
-            return self._registrar.present(wanted, place, reread(self._hub, self._options.namespace, found.secret))
+            return self._registrar.present(wanted, place, _reread(self._hub, self._options.namespace, found.secret))
 
     def _absent(self, wanted: Wanted) -> Outcome:
         server = wanted.server
@@ -309,11 +310,10 @@ def _guarded(name: str, server: str, work: Callable[[], Outcome]) -> Outcome:
         return Outcome(name, server, error=HubspokeError(text, error.remedy))
 
 
-def _account(secret: Registered) -> Account:
-    """The account as its Secret remembers it."""
-    namespace, _slash, name = secret.account.partition("/")
-    places = secret.namespaces if secret.namespaces and not secret.cluster_resources else ()
-    return Account(namespace, name, (), places)
+def _reread(hub: Kube, namespace: str, secret: str) -> Registered | None:
+    """One cluster Secret as it is now."""
+    found = hub.get_path(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
+    return registered(found) if found else None
 
 
 class _Targets:
@@ -338,10 +338,12 @@ class _Counter:
 
     def __init__(self, total: int, progress: Progress) -> None:
         self._total, self._progress, self._done, self._failed = total, progress, 0, 0
+        self._lock = threading.Lock()
 
     def count(self, outcome: Outcome) -> None:
-        self._done += 1
-        self._failed += outcome.error is not None
-        if self._total >= _SAID_EVERY and self._done % _SAID_EVERY == 0:
-            told = f", {self._failed} of them failed" if self._failed else ""
-            self._progress(f"{self._done} of {self._total} clusters{told}")
+        with self._lock:
+            self._done += 1
+            self._failed += outcome.error is not None
+            if self._total >= _SAID_EVERY and self._done % _SAID_EVERY == 0:
+                told = f", {self._failed} of them failed" if self._failed else ""
+                self._progress(f"{self._done} of {self._total} clusters{told}")

@@ -2,6 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Which clusters an ApplicationSet names literally: in its template, or in the elements of its list generators.
 
+A templatePatch and elementsYaml are YAML only once they are filled in, and a patch may set any destination. So whoever
+is named anywhere in them counts.
+
 What comes out of other generators (clusters, git ...) is not known here. It need not be: without the Secret the cluster
 generator gives nothing, and what is generated already exists as Applications.
 """
@@ -15,7 +18,10 @@ Object = dict[str, t.Any]
 Place = tuple[str, str]
 """`server` or `name`, and its value."""
 
+_CALCULATED = "{{ any . }}"
+"""Stands for what may come to any value of an element."""
 _EXPRESSION = re.compile(r"\{\{.*?\}\}")
+_ADDRESS = re.compile(r"(?:https?://(?:\[[\da-f:.]+\])?|arn:)[^\s\"'`{}\[\],<>\\]*", re.IGNORECASE)
 _PARAMETER = re.compile(r"\{\{-?\s*\.?([\w-]+(?:\.[\w-]+)*)\s*-?\}\}")
 
 
@@ -23,10 +29,36 @@ def destinations(item: Object) -> set[Place]:
     """The clusters that an ApplicationSet names literally."""
     spec = item.get("spec") or {}
     base = _destination(spec.get("template"))
+    if "destination" in str(spec.get("templatePatch") or ""):
+        base["patch"] = _CALCULATED
     found = set(_filled(base, {}))
     for generator in spec.get("generators") or []:
         found.update(_generated(generator, base))
+    for text in texts(item):
+        found.update(("server", address) for address in _ADDRESS.findall(text))
     return found
+
+
+def texts(item: Object) -> tuple[str, ...]:
+    """What of an ApplicationSet is not YAML yet."""
+    spec = item.get("spec") or {}
+    found = [spec.get("templatePatch")]
+    for generator in spec.get("generators") or []:
+        found += _unparsed(generator)
+    return tuple(text for text in found if text and isinstance(text, str))
+
+
+def _unparsed(generator: t.Any) -> t.Iterator[t.Any]:
+    for body in generator.values() if isinstance(generator, dict) else ():
+        if isinstance(body, dict):
+            yield body.get("elementsYaml")
+            for each in body.get("generators") or []:
+                yield from _unparsed(each)
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether a name is in a text, and not just as a part of another one."""
+    return name in text and bool(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text))
 
 
 def _generated(generator: t.Any, base: dict[str, str]) -> t.Iterator[Place]:
@@ -35,8 +67,7 @@ def _generated(generator: t.Any, base: dict[str, str]) -> t.Iterator[Place]:
         if not isinstance(body, dict):
             continue
         template = {**base, **_destination(body.get("template"))}
-        elements = (body.get("elements") or []) if kind == "list" else []
-        for element in [{}, *elements]:
+        for element in [{}, *(body.get("elements") or [])]:
             yield from _filled(template, element)
         if kind in ("matrix", "merge"):
             # All but the first generator of a merge only add to what that one gives.

@@ -85,7 +85,7 @@ def _due(wanted: Wanted, found: Registered, now: datetime, rotate: str) -> str:
 def config_of(wanted: Wanted, connection: Connection, token: str) -> Object:
     """Argo CD's `config` of a cluster."""
     tls: Object = {"insecure": connection.insecure}
-    if connection.ca and not connection.insecure:
+    if connection.ca:
         tls["caData"] = _base64(connection.ca)
     if connection.server_name:
         tls["serverName"] = connection.server_name

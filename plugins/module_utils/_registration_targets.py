@@ -21,7 +21,11 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_applica
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube, Resource
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_literals import destinations
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_literals import (
+    destinations,
+    mentions,
+    texts,
+)
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import IN_CLUSTER, normalized
 
 Object = dict[str, t.Any]
@@ -68,9 +72,15 @@ class Targets:
     def __init__(self, everywhere: bool = True) -> None:
         self.everywhere = everywhere
         self._found: dict[tuple[str, str], list[Target]] = {}
+        self._texts: list[tuple[Target, str]] = []
 
-    def add(self, target: Target, places: t.Iterable[tuple[str, str]]) -> None:
-        """Note what it targets: `server` or `name`, and the value."""
+    def add(self, target: Target, places: t.Iterable[tuple[str, str]], texts: t.Iterable[str] = ()) -> None:
+        """Note what it targets.
+
+        :arg places: `server` or `name`, and the value.
+        :arg texts: Whichever cluster is named in them.
+        """
+        self._texts += [(target, text) for text in texts]
         for kind, value in places:
             key = (kind, normalized(value) if kind == "server" else value)
             self._found.setdefault(key, []).append(target)
@@ -81,6 +91,8 @@ class Targets:
         if server and normalized(server) == normalized(IN_CLUSTER):
             keys.append(("name", IN_CLUSTER_NAME))
         found = dict.fromkeys(itertools.chain.from_iterable(self._found.get(key, ()) for key in keys if key[1]))
+        names = [value for kind, value in keys if kind == "name" and value]
+        found |= {target: None for target, text in self._texts if any(mentions(text, name) for name in names)}
         generating = {(target.namespace, target.generated_by) for target in found}
         return tuple(
             sorted(
@@ -103,7 +115,7 @@ def index(
         places = [(kind, str(destination[kind])) for kind in ("server", "name") if destination.get(kind)]
         targets.add(_target(item, APPLICATION, namespace), places)
     for item in sets:
-        targets.add(_target(item, APPLICATION_SET, namespace), destinations(item))
+        targets.add(_target(item, APPLICATION_SET, namespace), destinations(item), texts(item))
     return targets
 
 

@@ -36,7 +36,9 @@ options:
       - Left out, a new add-on gets the default and keeps it.
     type: str
   cluster_version:
-    description: The cluster's Kubernetes version, where it is known already; else it is read when it is needed.
+    description:
+      - The cluster's Kubernetes version, where it is known already; else it is read when it is needed. With an upgrade of the cluster
+        before it in the same play, check mode needs it, as the cluster then still has the old one.
     type: str
   namespace:
     description: Namespace to install it into. Only heard when it is installed.

@@ -35,7 +35,7 @@ options:
     type: str
     choices: [ARGOCD, ACK, KRO]
   role_arn:
-    description: ARN of its role, which trusts C(capabilities.eks.amazonaws.com). Needed to create.
+    description: ARN of its role, which trusts C(capabilities.eks.amazonaws.com). Needed to create; in check mode it may be empty.
     type: str
   argo_cd:
     description: Argo CD's configuration.

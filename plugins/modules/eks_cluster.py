@@ -36,7 +36,9 @@ options:
       - Kubernetes version, V("1.34") for example, in quotes. By default the one EKS chooses when it creates, and that which it has later.
     type: str
   role_arn:
-    description: ARN of the role of the control plane. Needed to create; it cannot be changed.
+    description:
+      - ARN of the role of the control plane. Needed to create; it cannot be changed.
+      - In check mode it and O(subnet_ids) may be empty, where they are made before it in the same play.
     type: str
   subnet_ids:
     description: Ids of its subnets, in two availability zones at least. Needed to create.

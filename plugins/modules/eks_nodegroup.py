@@ -33,7 +33,9 @@ options:
     choices: [present, absent]
     default: present
   node_role_arn:
-    description: ARN of the role of its nodes. Needed to create; it cannot be changed.
+    description:
+      - ARN of the role of its nodes. Needed to create; it cannot be changed.
+      - In check mode it and O(subnet_ids) may be empty, where they are made before it in the same play.
     type: str
   subnet_ids:
     description: Ids of the subnets of its nodes. Needed to create; they cannot be changed.
@@ -104,6 +106,11 @@ options:
   version:
     description:
       - Kubernetes version, V("1.34") for example, in quotes; the cluster's at most, and never back. A new group has the cluster's by default.
+    type: str
+  cluster_version:
+    description:
+      - The cluster's Kubernetes version, where it is known already; else it is read when it is needed. With an upgrade of the cluster
+        before it in the same play, check mode needs it, as the cluster then still has the old one.
     type: str
   release_version:
     description: Version of the machine image, V(1.34.2-20251112) for example. By default the newest when it is created or upgraded.
@@ -290,6 +297,7 @@ SPEC: dict[str, t.Any] = {
             "mutually_exclusive": [["max_unavailable", "max_unavailable_percentage"]],
         },
         "version": {"type": "str"},
+        "cluster_version": {"type": "str"},
         "release_version": {"type": "str"},
         "force_update": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},

@@ -35,7 +35,7 @@ options:
     choices: [present, absent]
     default: present
   role_arn:
-    description: ARN of the role, in the account of the cluster. Needed to create.
+    description: ARN of the role, in the account of the cluster. Needed to create; in check mode it may be empty.
     type: str
   target_role_arn:
     description: ARN of a second role, of another account for example, that is assumed from the first; pods get its credentials.

@@ -9,8 +9,13 @@ import typing as t
 
 import pytest
 from unit import registration_probe_servers as servers
+from unit.registration_world import World
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_probe_tls
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import (
+    _registration,
+    _registration_probe_tls,
+    _registration_trial,
+)
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Task
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -52,3 +57,14 @@ def make_task() -> t.Callable[..., tuple[Task, FakeModule, list[str]]]:
 def probe_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine's clock stands still for the probe of credentials."""
     monkeypatch.setattr(_registration_probe_tls, "now", lambda: servers.NOW)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A hub and spokes in memory, which the engine of registration takes for real ones."""
+    found = World()
+    monkeypatch.setattr(_registration, "Api", found.api)
+    monkeypatch.setattr(_registration, "probe", found.probe)
+    monkeypatch.setattr(_registration_trial, "probe", found.probe)
+    monkeypatch.setattr(_registration_trial, "_SETTLING", 0.1)
+    return found

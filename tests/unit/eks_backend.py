@@ -33,8 +33,8 @@ class Backend:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Request]] = []
-        self.failures: dict[str, list[Exception]] = {}
-        """Operation to the errors that its next calls end with."""
+        self.failures: dict[str, list[Exception | None]] = {}
+        """Operation to the errors that its next calls end with, None for those that go well."""
         self.update_failure: list[dict[str, str]] = []
         """Errors that the next update ends with."""
         self.updates: dict[str, str] = {}
@@ -61,8 +61,9 @@ class Backend:
         self.calls.append((operation, request))
         model = self._client.meta.service_model.operation_model(self._client.meta.method_to_api_mapping[operation])
         _valid(request, model.input_shape)
-        if self.failures.get(operation):
-            raise self.failures[operation].pop(0)
+        failures = self.failures.get(operation)
+        if failures and (failure := failures.pop(0)):
+            raise failure
         answer: Request = getattr(self, f"do_{operation}")(request)
         _valid(answer, model.output_shape)
         return answer

@@ -18,6 +18,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import (
     CONNECTION_SPEC,
     Aws,
     Service,
+    preload,
     tag_changes,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws_errors import AwsError, aws_error
@@ -126,6 +127,13 @@ def test_nobody_answers() -> None:
 def test_options_that_lead_nowhere(given: dict[str, t.Any], message: str) -> None:
     with pytest.raises(HubspokeError, match=message):
         Aws(_params(**given)).service("eks")
+
+
+def test_reading_models_ahead_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    preload("eks")
+    with pytest.raises(AwsError, match="ProfileNotFound"):
+        Aws(_params(region="x")).service("eks")
 
 
 def test_without_credentials() -> None:

@@ -187,6 +187,11 @@ def test_a_role_that_iam_does_not_know_everywhere_yet(entries: Runs) -> None:
     assert entries.run()["changed"]
     assert entries.slept == [4.0, 4.0]
     assert "waiting for IAM" in entries.progress[1]
+    entries.slept.clear()
+    entries.backend.failures["update_access_entry"] = [refused("InvalidParameterException", "bad name of a user")]
+    with pytest.raises(HubspokeError, match="bad name of a user"):
+        entries.run(username="x")
+    assert entries.slept == []
     entries.backend.failures["delete_access_entry"] = [new] * 5
     with pytest.raises(HubspokeError, match="cannot be deleted: InvalidParameterException"):
         entries.run(state="absent")

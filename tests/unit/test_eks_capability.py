@@ -118,6 +118,17 @@ def test_the_walk(runs: Runs) -> None:
     runs.same(state="absent")
 
 
+def test_only_what_changes_is_sent(runs: Runs) -> None:
+    runs.run(**ARGOCD)
+    mappings = [*ARGOCD["argo_cd"]["role_mappings"][:1], {"role": "VIEWER", "identities": [USER, GROUP]}]
+    runs.run(argo_cd={"role_mappings": mappings})
+    request = next(request for operation, request in runs.backend.calls if operation == "update_capability")
+    assert request["configuration"]["argoCd"] == {
+        "rbacRoleMappings": {"addOrUpdateRoleMappings": [{"role": "VIEWER", "identities": [GROUP, USER]}]}
+    }
+    assert "roleArn" not in request
+
+
 def test_ack(runs: Runs) -> None:
     made = runs.both(type="ACK", role_arn=ROLE, ack={"enable_cross_namespace": True, "disabled_services": []})
     assert made["capability"]["ack"] == {"enable_cross_namespace": True, "disabled_services": []}

@@ -195,6 +195,11 @@ def test_a_new_group_is_not_newer_than_its_control_plane(runs: Runs) -> None:
     assert "node_role_arn and subnet_ids must be given" in runs.refused(version="1.34")
 
 
+def test_a_control_plane_that_is_about_to_be_upgraded(there: Runs) -> None:
+    assert there.run(check_mode=True, version="1.35", cluster_version="1.35")["actions"] == ["version: 1.33 → 1.35"]
+    assert "control plane has 1.33" in there.refused(version="1.34", cluster_version="1.33")
+
+
 def test_an_upgrade_in_spite_of_budgets(there: Runs) -> None:
     there.run(version="1.34", force_update=True)
     request = next(request for operation, request in there.backend.calls if operation == "update_nodegroup_version")

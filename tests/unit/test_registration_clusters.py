@@ -72,13 +72,14 @@ def test_a_hub_that_is_among_the_spokes_is_one_cluster() -> None:
         ("kind", False, ON_THE_NETWORK),
         ("kind", True, HERE),  # a process of this machine does not know the names of Docker's network
         ("k3d", True, HERE),
+        ("", False, HERE),
     ],
 )
 def test_the_address_is_the_one_that_the_hub_can_use(provider: str, hub_is_local: bool, expected: str) -> None:
     facts = {
         "cluster_provider_used": provider,
         "cluster_address": HERE,
-        "cluster_hub_address": ON_THE_NETWORK,
+        "cluster_hub_address": ON_THE_NETWORK if provider else "",
     }
     assert only(facts, hub_is_local=hub_is_local)["server"] == expected
 
@@ -113,6 +114,7 @@ def test_defaults_give_way_to_the_hosts_and_these_to_its_options() -> None:
         "server": "https://other:1",
     }
     assert only({}, defaults=defaults)["token_lifetime"] == "30d"
+    assert only({"cluster_registration_probe": False}, defaults={"probe": True})["probe"] is False
 
 
 def test_labels_of_the_options_are_added() -> None:

@@ -220,7 +220,7 @@ class FakeKube:
         assert path == "/api/v1/namespaces/argocd/pods"
         if isinstance(self._pods, int):
             raise ApiError("no", self._pods)
-        return {"items": self._pods}
+        return {"items": self._pods[: query["limit"]]}
 
     def get_path(self, path: str) -> t.Any:
         assert path == "/api/v1/namespaces/argocd/services/argocd-metrics"

@@ -19,7 +19,9 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
     LIFETIME,
     MANAGER,
     OWNER,
+    RULES,
     Registered,
+    left,
     normalized,
     registered,
     secret_name,
@@ -105,6 +107,7 @@ def test_the_name_of_the_hubs_secret_is_argo_cds() -> None:
         ("https://a/one", "https://a/two", False),
         ("https://[::1]:443", "https://[::1]", True),
         ("arn:aws:eks:x", "arn:aws:eks:x", True),
+        ("https://a:port/", "https://a:port", True),
     ],
 )
 def test_addresses_are_compared_by_meaning(one: str, other: str, same: bool) -> None:
@@ -179,7 +182,23 @@ def test_every_field_reaches_the_secret() -> None:
     }
     assert want.labels == {"a": "b", "on": "true", "argocd.argoproj.io/secret-type": "cluster", OWNER: "me"}
     assert want.annotations["argocd.argoproj.io/skip-reconcile"] == "true"
-    assert want.annotations["c"] == "1"
+    assert {key: value for key, value in want.annotations.items() if key != RULES} == {
+        "argocd.argoproj.io/skip-reconcile": "true",
+        "c": "1",
+        "managed-by": "argocd.argoproj.io",
+        "hubspoke.bootstrap/account": "kube-system/argocd-manager",
+        LIFETIME: "2592000",
+        "hubspoke.bootstrap/token-expires": "<made by the run>",
+    }
+    assert want.annotations[RULES] == digest(cluster(**options).account)
+
+
+def test_what_is_not_made_here_is_not_noted() -> None:
+    arn = "arn:aws:eks:ap-northeast-1:111122223333:cluster/tokyo"
+    for options in ({"bearer_token": "b"}, {"server": arn}):
+        want = planning.desired(cluster(**options), Connection(options.get("server", SERVER)), "", None, "")
+        assert want.annotations == {"managed-by": "argocd.argoproj.io"}
+        assert ("config" in want.data) is ("server" not in options)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +275,70 @@ def test_nothing_secret_is_shown_and_changes_are() -> None:
     assert before["config"]["bearerToken"] == "<redacted>"
     assert after["config"]["bearerToken"] == "<redacted, changed>"
     assert before["config"]["proxyUrl"] == "http://proxy:1"
+
+
+def test_what_is_new_or_stays_is_not_said_to_change() -> None:
+    want = planning.desired(cluster(bearer_token="canary"), CONNECTION, "", None, "")
+    for old in ({}, {"bearerToken": "canary"}):
+        after = planning.shown(want, secret(old))[1]
+        assert after["config"]["bearerToken"] == "<redacted>"
+        assert after["config"]["tlsClientConfig"] == {"insecure": False, "caData": "sha256:2c4edb317907"}
+
+
+def test_a_broken_config_is_shown_as_one() -> None:
+    here = wanted({"name": "tokyo", "server": "https://kubernetes.default.svc"})
+    there = secret("{canary", server="https://kubernetes.default.svc")
+    want = planning.desired(here, Connection("https://kubernetes.default.svc"), "", there, "")
+    assert planning.changes(want, there)[0] == "config"
+    assert planning.shown(want, there)[0]["config"] == "<not a JSON object>"
+
+
+def test_a_config_changes_by_its_meaning() -> None:
+    old = {"bearerToken": "b", "tlsClientConfig": {"insecure": False, "serverName": ""}, "username": "", "x": []}
+    want = planning.desired(cluster(bearer_token="b"), CONNECTION, "", secret(old), "")
+    assert planning.changes(want, secret(old))[0] == "config.tlsClientConfig.caData"
+    assert [change for change in planning.changes(want, secret(old)) if change.startswith("config")][1:] == []
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({"execProviderConfig": {"command": "x"}, "bearerToken": "b"}, "exec"),
+        ({"awsAuthConfig": {"clusterName": "x"}, "execProviderConfig": {"command": "x"}}, "aws"),
+        ({"bearerToken": "b", "username": "u"}, "bearer_token"),
+        ({"execProviderConfig": {"args": []}, "bearerToken": "b"}, "exec"),
+    ],
+)
+def test_of_several_credentials_the_first_counts(config: t.Any, kind: str) -> None:
+    assert secret(config).credential == kind
+
+
+def test_what_is_broken_in_a_secret_is_said_and_the_rest_read() -> None:
+    found = secret({"bearerToken": ["canary"]}, shard="one", namespaces="a, ,b,", clusterResources="TRUE")
+    assert found.problem == "its config has a bearerToken that is no text, its shard is 'one', which is no number"
+    assert (found.config, found.shard, found.namespaces, found.cluster_resources) == (None, None, ("a", "b"), False)
+    assert secret({}, shard="+3").shard == 3
+
+
+def test_what_others_note_is_not_ours() -> None:
+    system = {"kubectl.kubernetes.io/last-applied-configuration": "canary", "a": "b"}
+    assert secret({}, annotations=system).annotations == {"a": "b"}
+    once = {"manager": MANAGER, "operation": "Update", "fieldsV1": {"f:data": {"f:x": {}}}}
+    assert (secret({}, fields=[once]).owned, len(secret({}, fields=[once]).shared)) == (frozenset(), 1)
+
+
+@pytest.mark.parametrize("claims", [{"sub": "me", "exp": 1}, {"sub": "me", "exp": 1e30}, {}])
+def test_a_token_of_nobodys_account(claims: t.Any) -> None:
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    found = secret({"bearerToken": f"x.{part}.x"})
+    assert (found.account, found.credential, found.expires is None) == ("", "bearer_token", claims.get("exp") != 1)
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"), [(48, "2 d"), (47.9, "47 h"), (2, "2 h"), (1.5, "90 min"), (0.02, "72 s"), (-1, "0 s")]
+)
+def test_a_time_to_go(hours: float, text: str) -> None:
+    assert left(timedelta(hours=hours)) == text
 
 
 def test_the_same_rights_have_the_same_digest() -> None:

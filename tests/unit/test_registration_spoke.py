@@ -5,14 +5,19 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 import pathlib
 import typing as t
 
 import pytest
 import yaml
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spoke import access
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_spoke
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import Identity
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import registered
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spoke import Api, access, as_registered
 
 SERVER = "https://10.0.0.1:6443"
 
@@ -74,6 +79,84 @@ def test_what_only_the_kubernetes_client_knows(cluster: t.Any, user: t.Any, opti
     assert access({"kubeconfig": kubeconfig(cluster, user), **options}, 3).identity is None
 
 
+CERTIFICATE = Identity(certificate="CERT", key="KEY")
+
+
+@pytest.mark.parametrize(
+    ("options", "user", "expected"),
+    [
+        ({"host": "https://other"}, {"token": "t"}, (("https://other", ""), Identity(token="t"))),
+        ({"api_key": "k"}, {"token": "t"}, ((SERVER, ""), Identity(token="k"))),
+        ({"client_cert": "cert", "client_key": "key"}, {"token": "t"}, ((SERVER, ""), CERTIFICATE)),
+        ({}, {"username": "u", "password": "p"}, ((SERVER, ""), Identity(username="u", password="p"))),
+        ({"context": None, "proxy": None, "api_key": None}, {"token": "t"}, ((SERVER, ""), Identity(token="t"))),
+        ({"proxy": "http://p"}, {"token": "t"}, ((SERVER, "http://p"), None)),
+        ({"no_proxy": "x"}, {"token": "t"}, ((SERVER, ""), None)),
+    ],
+)
+def test_options_go_before_the_kubeconfig(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, options: t.Any, user: t.Any, expected: t.Any
+) -> None:
+    (tmp_path / "cert").write_text("CERT")
+    (tmp_path / "key").write_text("KEY")
+    monkeypatch.chdir(tmp_path)
+    found = access({"kubeconfig": kubeconfig(user=user), **options}, 3)
+    assert ((found.endpoint.server, found.endpoint.proxy), found.identity) == expected
+
+
+def test_a_certificate_that_is_not_looked_at_needs_no_authority() -> None:
+    cluster = {"certificate-authority-data": encoded("CA"), "insecure-skip-tls-verify": True}
+    found = access({"kubeconfig": kubeconfig(cluster)}, 3).endpoint
+    assert (found.insecure, found.ca) == (True, "")
+
+
+def test_the_kubeconfig_of_the_environment(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").write_text(yaml.safe_dump(kubeconfig()))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    assert access({}, 3).endpoint.server == SERVER
+
+
+@pytest.mark.parametrize(
+    ("tls", "expected"),
+    [
+        ({"caData": encoded("CA"), "serverName": "name"}, ("CA", "name", False)),
+        ({"insecure": True}, ("", "", True)),
+        (None, ("", "", False)),
+    ],
+)
+def test_the_way_that_argo_cd_takes(tls: t.Any, expected: t.Any) -> None:
+    data = {"server": f"{SERVER}/", "config": json.dumps({"bearerToken": "t", "tlsClientConfig": tls})}
+    found = as_registered(registered({"data": {key: encoded(value) for key, value in data.items()}}), 3)
+    at = found.endpoint
+    assert (at.server, (at.ca, at.server_name, at.insecure), found.identity) == (SERVER, expected, Identity(token="t"))
+
+
+class _Session:
+    """Answers with a status and the credential that it was shown."""
+
+    def __init__(self, _endpoint: t.Any, identity: Identity) -> None:
+        self.identity, self.closed = identity, False
+
+    def request(self, _method: str, path: str, _body: t.Any) -> t.Any:
+        return int(path), {"message": f"{self.identity.token} is bad", "reason": "Because"}
+
+    def __exit__(self, *_error: object) -> None:
+        self.closed = True
+
+
+def test_an_answer_that_echoes_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_registration_spoke, "Session", _Session)
+    with Api(access({"host": SERVER, "api_key": "canary-token"}, 3)) as api:
+        assert api.request("GET", "201")
+        for status in (400, 503):
+            with pytest.raises(ApiError) as caught:
+                api.request("GET", str(status))
+            assert (caught.value.status, caught.value.reason) == (status, "Because")
+            assert "canary" not in str(caught.value)
+        assert api.get_path("404") is None
+    assert t.cast("t.Any", api)._session.closed
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -111,6 +194,7 @@ def test_a_kubeconfig_that_does_not_parse_is_not_quoted(tmp_path: pathlib.Path) 
 
 def test_a_kubeconfig_that_changes_is_read_again(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "config"
-    for server in (SERVER, "https://10.0.0.2:16443"):
+    for server in (SERVER, "https://10.0.0.2:6443"):
         path.write_text(yaml.safe_dump(kubeconfig({"server": server})))
+        os.utime(path, (len(server), int(server[-6])))  # of the same length, too
         assert access({"kubeconfig": str(path)}, 3).endpoint.server == server

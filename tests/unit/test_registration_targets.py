@@ -139,6 +139,58 @@ def test_the_clusters_that_an_application_set_names(
     assert destinations(application_set("services", destination, *generators)) == expected
 
 
+PATCH = """
+{{- if eq .name "tokyo" }}
+spec: {destination: {server: "https://TOKYO.example.com:6443/"}}
+{{- end }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "name", "named"),
+    [
+        (PATCH, TOKYO, "anything", True),
+        (PATCH, "https://tokyo.example.com", "anything", False),
+        (PATCH, "https://elsewhere", "tokyo", True),
+        (PATCH, "https://elsewhere", "Tokyo", False),
+        ("spec: {destination: {name: tokyo-2}}", TOKYO, "tokyo", False),
+        ("- {cluster: eu.tokyo}", TOKYO, "tokyo", False),
+        ("- cluster: tokyo", TOKYO, "tokyo", True),
+        ("tokyo", TOKYO, "tokyo", True),
+        ("- {cluster: 'me@tokyo (old)'}", "https://elsewhere", "me@tokyo (old)", True),
+        ("[https://[::1]:443, https://b]", "https://[::1]", "x", True),
+        ("[https://[::1]:443, https://b]", "https://b", "x", True),
+        ('{"url": "https://b"}', "https://b", "x", True),
+        ('name: "in-cluster"', "https://kubernetes.default.svc", "", True),
+        ("server: https://kubernetes.default.svc", "https://kubernetes.default.svc", "", True),
+        ("server: https://{{ .host }}:6443", TOKYO, "", False),
+        ("[arn:aws:eks:eu-west-1:111122223333:cluster/a]", "arn:aws:eks:eu-west-1:111122223333:cluster/a", "x", True),
+        (3, TOKYO, "tokyo", False),
+        (None, TOKYO, "tokyo", False),
+    ],
+)
+def test_who_is_named_in_what_is_not_yaml_yet(text: t.Any, server: str, name: str, named: bool) -> None:
+    there = {"list": {"elementsYaml": text}}
+    sets = [application_set("services", {"name": "{{ .cluster }}"}) for _number in range(4)]
+    sets[0]["spec"]["templatePatch"] = text
+    sets[1]["spec"]["generators"] = [there]
+    sets[2]["spec"]["generators"] = [{"matrix": {"generators": [{"git": {}}, there]}}]
+    sets[3]["spec"]["generators"] = [{"merge": {"generators": [{"matrix": {"generators": [there]}}]}}]
+    for one in sets:
+        assert found([], [one], server=server, name=name) == ("services" if named else "")
+
+
+def test_a_patch_of_the_destination_may_take_any_value() -> None:
+    one = application_set("services", {"name": "seoul"}, elements({"region": "tokyo"}), {"git": {}})
+    assert found([], [one]) == ""
+    one["spec"]["templatePatch"] = "spec: {destination: {name: '{{ .region }}'}}"
+    assert found([], [one]) == "services"
+    # The Application that it has there stands for it, as ever.
+    assert found([application("web", {"name": "tokyo"}, "services")], [one]) == "web"
+    one["spec"]["templatePatch"] = "spec: {project: '{{ .region }}'}"
+    assert found([], [one]) == ""
+
+
 def test_an_application_set_counts_until_it_has_an_application_there() -> None:
     services = application_set("services", NAME, elements({"cluster": "tokyo"}))
     elsewhere = application("web", {"name": "seoul"}, "services")
@@ -210,6 +262,7 @@ class FakeKube:
         self.items = {self.path(item): item for item in items}
         self.requests: list[tuple[str, str]] = []
         self.forbidden: tuple[str, ...] = ()
+        self.status = 403
         self.missing = False
         self.lists: list[Object] = []
         self.keeps: tuple[str, ...] = ()
@@ -224,7 +277,7 @@ class FakeKube:
     def request(self, method: str, path: str, body: t.Any = None, *, query: t.Any = None) -> Object:
         self.requests.append((method, path))
         if path in self.forbidden:
-            raise ApiError("no", 403)
+            raise ApiError("no", self.status)
         if self.missing:
             raise ApiError("no", 404)
         if method == "GET":
@@ -279,9 +332,9 @@ def test_where_other_namespaces_are_forbidden_argo_cds_own_is_read() -> None:
     read = targets.read(kube(fake), "argocd")
     assert [str(one) for one in read.of(TOKYO, "tokyo")] == ["web"]
     assert not read.everywhere
-    fake.forbidden = (ALL, OWN)
-    with pytest.raises(ApiError):
-        targets.read(kube(fake), "argocd")
+    for fake.forbidden, fake.status in (((ALL, OWN), 403), ((ALL,), 500)):
+        with pytest.raises(ApiError):
+            targets.read(kube(fake), "argocd")
 
 
 def test_without_argo_cds_definitions_nothing_targets_anything() -> None:
