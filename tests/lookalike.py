@@ -36,7 +36,9 @@ class _Body(io.BytesIO):
         yield self.read()
 
 
-def session(key: str = "rehearsal", secret: str = "rehearsal", token: str | None = None) -> botocore.session.Session:
+def session(
+    key: str = "rehearsal", secret: str = "not-a-secret-of-anybody", token: str | None = None
+) -> botocore.session.Session:
     """A session of botocore's with those credentials."""
     made = botocore.session.Session()
     # Reading botocore's data takes longer than a test does.
@@ -127,7 +129,7 @@ class Lookalike:
     @staticmethod
     def becomes(status: str, read: t.Callable[[], t.Any]) -> t.Any:
         """Wait until something has a status."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (found := read())["status"] != status:
             assert time.monotonic() < deadline, found
             time.sleep(0.01)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import sys
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_moto as moto
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_tokens as tokens
@@ -36,7 +36,7 @@ def webhook(world: World) -> t.Callable[[str, list[str], Mapping[str, str], byte
             if cluster is None:
                 raise tokens.BadToken("there is no such cluster")
             with world.lock:
-                user = authenticate(cluster, str(review["spec"].get("token", "")), world.settings.secret)
+                user = authenticate(cluster, str(review["spec"].get("token", "")), world.settings.secrets)
             status = {"authenticated": True, "user": user}
         except (tokens.BadToken, AwsError) as error:
             status["error"] = str(error)
@@ -47,10 +47,10 @@ def webhook(world: World) -> t.Callable[[str, list[str], Mapping[str, str], byte
     return answer
 
 
-def authenticate(cluster: Cluster, token: str, secret: str) -> Shape:
+def authenticate(cluster: Cluster, token: str, secrets: Iterable[str]) -> Shape:
     """The user that a token stands for.
 
-    :arg secret: Of those whose access key IAM did not make.
+    :arg secrets: Of those whose access key IAM did not make.
     :raises tokens.BadToken: the token lets nobody in.
     :raises AwsError: STS knows nobody of that key.
     """
@@ -58,7 +58,8 @@ def authenticate(cluster: Cluster, token: str, secret: str) -> Shape:
     caller = moto.caller(presigned.key)
     if moto.session_token(caller) != presigned.session:
         raise tokens.BadToken(f"its session token is not that of {presigned.key}")
-    tokens.check(presigned, cluster.name, moto.secret_of(caller) or secret)
+    known = moto.secret_of(caller)
+    tokens.check(presigned, cluster.name, [known] if known else secrets)
     entry = cluster.entries.get(caller.principal)
     if entry is None:
         raise tokens.BadToken(f"{caller.principal} has no access entry")

@@ -30,6 +30,7 @@ OPERATIONS = Operations()
 
 _SERVICE = "capabilities.eks.amazonaws.com"
 _VERSIONS = {"ARGOCD": "3.1", "ACK": "1.0", "KRO": "0.5"}
+_ACK = {"enableCrossNamespace": False, "disabledServices": list[str]()}
 # What the role of a capability may do on the cluster, without anybody asking for it.
 _RIGHTS = {
     "ARGOCD": ("AmazonEKSArgoCDPolicy", "AmazonEKSArgoCDClusterPolicy"),
@@ -48,9 +49,9 @@ def create_capability(call: Call) -> Shape:
     if any(item["type"] == kind for item in cluster.capabilities.values()):
         raise in_use(f"Cluster {cluster.name} has a capability of type {kind} already", clusterName=cluster.name)
     moto.check_role(params["roleArn"], _SERVICE, clusterName=cluster.name)
-    given = params.get("configuration", {}).get("argoCd")
-    if (kind == "ARGOCD") != bool(given):
-        raise invalid("configuration.argoCd goes with type ARGOCD", clusterName=cluster.name)
+    given = params.get("configuration", {})
+    if (kind == "ARGOCD") != ("argoCd" in given) or ("ack" in given and kind != "ACK"):
+        raise invalid(f"The configuration is not one of type {kind}", clusterName=cluster.name)
     item = {
         "capabilityName": name,
         "arn": cluster.arn("capability", kind.lower(), name, str(uuid.uuid4())),
@@ -65,8 +66,10 @@ def create_capability(call: Call) -> Shape:
         "modifiedAt": now(),
         "deletePropagationPolicy": params["deletePropagationPolicy"],
     }
-    if given:
-        item["configuration"] = {"argoCd": _argocd(call, name, given)}
+    if "argoCd" in given:
+        item["configuration"] = {"argoCd": _argocd(call, name, given["argoCd"])}
+    elif kind == "ACK":
+        item["configuration"] = {"ack": _ACK | given.get("ack", {})}
     cluster.capabilities[name] = item
     _admit(cluster, item["roleArn"], kind)
     call.world.sync(cluster)
@@ -75,12 +78,13 @@ def create_capability(call: Call) -> Shape:
 
 
 def _argocd(call: Call, name: str, given: Shape) -> Shape:
-    host = hashlib.sha256(f"{call.account}{call.region}{name}".encode()).hexdigest()[:16]
+    host = given.get("endpointPrefix") or hashlib.sha256(f"{call.account}{call.region}{name}".encode()).hexdigest()[:16]
     return {
         "namespace": given.get("namespace", "argocd"),
         "awsIdc": {"idcRegion": call.region, **given["awsIdc"]},
         "rbacRoleMappings": given.get("rbacRoleMappings", []),
         "networkAccess": given.get("networkAccess", {}),
+        **{key: given[key] for key in ("endpointPrefix",) if key in given},
         "serverUrl": f"https://{host}.eks-capabilities.{call.region}.amazonaws.com",
     }
 
@@ -143,6 +147,9 @@ def update_capability(call: Call) -> Shape:
             ("removeRoleMappings", "RoleMappingsToRemove"),
         ):
             said |= {wire: json.dumps(mappings[key])} if key in mappings else {}
+    if ack := params.get("configuration", {}).get("ack"):
+        changed["configuration"] = {"ack": item["configuration"]["ack"] | ack}
+        said |= {key[0].upper() + key[1:]: json.dumps(value) for key, value in ack.items()}
     update = cluster.start_update(f"capability/{item['capabilityName']}", "CapabilityUpdate", said)
     item["status"] = "UPDATING"
 

@@ -48,7 +48,14 @@ _CONFIG = {
     "kubernetesNetworkConfig": "AutoModeUpdate",
     "remoteNetworkConfig": "RemoteNetworkConfigUpdate",
     "controlPlaneScalingConfig": "ControlPlaneScalingConfigUpdate",
+    "kubeApiServerConfig": "ControlPlaneComponentConfigUpdate",
+    "kubeSchedulerConfig": "ControlPlaneComponentConfigUpdate",
+    "kubeControllerManagerConfig": "ControlPlaneComponentConfigUpdate",
 }
+# What is only remembered.
+_KEPT = tuple(
+    key for key in _CONFIG if key.endswith("Config") and key not in ("accessConfig", "kubernetesNetworkConfig")
+)
 _MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
 
 
@@ -101,7 +108,7 @@ def create_cluster(call: Call) -> Shape:
         "upgradePolicy": params.get("upgradePolicy", {"supportType": "EXTENDED"}),
         "deletionProtection": params.get("deletionProtection", False),
         "certificateAuthority": {},
-        **{key: params[key] for key in ("zonalShiftConfig", "remoteNetworkConfig", "computeConfig") if key in params},
+        **{key: params[key] for key in _KEPT if key in params},
     }
     world.clusters[key] = cluster
     if cluster.shape["accessConfig"]["bootstrapClusterCreatorAdminPermissions"]:
@@ -168,6 +175,7 @@ def _network(call: Call, asked: Shape) -> Shape:
         "endpointPublicAccess": public,
         "endpointPrivateAccess": private,
         "publicAccessCidrs": asked.get("publicAccessCidrs", ["0.0.0.0/0"] if public else []),
+        "controlPlaneEgressMode": asked.get("controlPlaneEgressMode", "AWS_MANAGED"),
     }
 
 

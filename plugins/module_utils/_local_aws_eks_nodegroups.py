@@ -103,7 +103,11 @@ def create_nodegroup(call: Call) -> Shape:
         "tags": params.get("tags", {}),
         **({} if template else {"diskSize": params.get("diskSize", 20)}),
         **({} if custom else {"version": version, "releaseVersion": params.get("releaseVersion", release(version))}),
-        **{key: params[key] for key in ("remoteAccess", "nodeRepairConfig", "launchTemplate") if key in params},
+        **{
+            key: params[key]
+            for key in ("remoteAccess", "nodeRepairConfig", "launchTemplate", "warmPoolConfig")
+            if key in params
+        },
     }
     cluster.nodegroups[name] = group
     if (
@@ -268,6 +272,9 @@ def update_nodegroup_config(call: Call) -> Shape:
     if "nodeRepairConfig" in params:
         changed["nodeRepairConfig"] = params["nodeRepairConfig"]
         said["NodeRepairEnabled"] = json.dumps(params["nodeRepairConfig"].get("enabled", False))
+    if "warmPoolConfig" in params:
+        changed["warmPoolConfig"] = params["warmPoolConfig"]
+        said["WarmPoolEnabled"] = json.dumps(params["warmPoolConfig"].get("enabled", True))
     if not changed:
         raise invalid("No changes were given.", **fields)
     return _begin(call, "ConfigUpdate", said, changed)

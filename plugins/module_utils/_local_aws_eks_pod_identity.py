@@ -60,6 +60,8 @@ def add(call: Call, cluster: Cluster, params: Shape, owner: str = "") -> Shape:
         "modifiedAt": now(),
         "disableSessionTags": params.get("disableSessionTags", False),
     }
+    if "policy" in params:
+        item["policy"] = params["policy"]
     if owner:
         item["ownerArn"] = owner
     _target(call, cluster, item, params.get("targetRoleArn"))
@@ -120,7 +122,9 @@ def update_pod_identity_association(call: Call) -> Shape:
     if "roleArn" in call.params:
         moto.check_role(call.params["roleArn"], SERVICE, clusterName=cluster.name)
     _target(call, cluster, item, call.params.get("targetRoleArn"))
-    changed: Shape = {key: call.params[key] for key in ("roleArn", "disableSessionTags") if key in call.params}
+    changed: Shape = {
+        key: call.params[key] for key in ("roleArn", "disableSessionTags", "policy") if key in call.params
+    }
     item.update(changed, modifiedAt=now())
     return {"association": item}
 

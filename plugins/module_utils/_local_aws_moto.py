@@ -225,8 +225,7 @@ def make_scaling_group(  # noqa: PLR0917
 ) -> None:
     """A real Auto Scaling group, on which scheduled actions can be put."""
     ec2 = ec2_backends[account][region]
-    runs = architectures(region, instance_type)
-    image = next(item.id for item in ec2.amis.values() if item.architecture in runs)
+    image = _image(ec2, "arm64" if architectures(region, instance_type) == ["arm64"] else "x86_64")
     template = ec2.create_launch_template(name, "", {"InstanceType": instance_type, "ImageId": image}, {})
     autoscaling_backends[account][region].create_auto_scaling_group(
         name=name,
@@ -249,6 +248,16 @@ def make_scaling_group(  # noqa: PLR0917
             for key, value in tags.items()
         ],
     )
+
+
+def _image(ec2: t.Any, architecture: str) -> str:
+    """Id of EKS's machine image, registered when it is first used."""
+    name = f"amazon-eks-node-al2023-{architecture}-standard"
+    found = next((item for item in ec2.amis.values() if item.name == name), None)
+    if found is None:
+        found = ec2.register_image(name, "EKS-optimized Kubernetes node based on Amazon Linux 2023")
+        found.architecture, found.owner_alias = architecture, "amazon"
+    return str(found.id)
 
 
 def scale_group(account: str, region: str, name: str, scaling: Mapping[str, int]) -> None:

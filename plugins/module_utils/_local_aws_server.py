@@ -38,6 +38,9 @@ def application(world: World) -> Application:
         create_backend_app,
     )
 
+    # Of moto's hundreds of machine images none is EKS's, and they take half a second for each region.
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+
     def reset() -> None:
         BackendDict.reset()
         reset_model_data()
@@ -70,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         world.planes = planes
         planes.keep(world)
+    # Control planes leave the session that the supervisor watches; with its mark they would be taken for left behind.
+    os.environ.pop(MARK, None)
     # Policies that AWS itself offers to everybody.
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     # Control planes leave the session that the supervisor watches; with its mark they would be taken for left behind.

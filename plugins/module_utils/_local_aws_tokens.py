@@ -14,6 +14,7 @@ import datetime
 import hashlib
 import hmac
 import typing as t
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -94,13 +95,13 @@ def _check_time(text: str, now: datetime.datetime) -> None:
         raise BadToken("its date is in the future")
 
 
-def check(token: Presigned, cluster: str, secret: str) -> None:
-    """:raises BadToken: it was not signed with that secret for that cluster."""
+def check(token: Presigned, cluster: str, secrets: Iterable[str]) -> None:
+    """:raises BadToken: it was not signed with one of those secrets for that cluster."""
     known = {"host": token.host, _CLUSTER: cluster}
     strange = [name for name in token.headers if name not in known]
     if strange:
         raise BadToken(f"headers are signed that it does not hold: {', '.join(strange)}")
-    if not hmac.compare_digest(signature(token, known, secret), token.signature):
+    if not any(hmac.compare_digest(signature(token, known, secret), token.signature) for secret in secrets):
         raise BadToken(f"it is not signed for cluster {cluster}, or not with the secret of {token.key}")
 
 

@@ -30,7 +30,7 @@ CAPABLE = {"capabilityName": "argocd", **OF}
 
 
 def gone(read: t.Callable[[], t.Any]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             read()
