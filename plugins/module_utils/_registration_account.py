@@ -130,7 +130,7 @@ def differs(live: Object | None, part: Part) -> str:
         return "its rules differ"
     if body["kind"].endswith("Binding"):
         reference = live.get("roleRef") or {}
-        if {**reference, "apiGroup": _GROUP} != body["roleRef"]:
+        if reference != body["roleRef"]:
             return f"it is bound to {reference.get('kind')} {reference.get('name')}"
         names = {(entry.get("kind"), entry.get("namespace"), entry.get("name")) for entry in live.get("subjects") or []}
         wanted = body["subjects"][0]

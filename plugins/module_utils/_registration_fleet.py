@@ -344,6 +344,6 @@ class _Counter:
         with self._lock:
             self._done += 1
             self._failed += outcome.error is not None
-            if self._total >= _SAID_EVERY and self._done % _SAID_EVERY == 0:
+            if self._done % _SAID_EVERY == 0:
                 told = f", {self._failed} of them failed" if self._failed else ""
                 self._progress(f"{self._done} of {self._total} clusters{told}")

@@ -65,6 +65,12 @@ def test_how_an_object_differs(kind: str, change: t.Callable[[t.Any], None], how
     assert differs(None, part) == "it is not there"
 
 
+def test_rules_are_compared_by_meaning() -> None:
+    account = Account("a", "b", ({"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list"]},))
+    same = [{"verbs": ["list", "get"], "resources": ["nodes", "pods"], "apiGroups": [""], "resourceNames": []}]
+    assert differs({"rules": same}, parts(account)[0]) == ""
+
+
 def test_rights_that_are_asked_for() -> None:
     assert rights(WHOLE) == (Right(),)
     assert rights(SOME) == (Right(namespace="web"), Right(namespace="db"))

@@ -316,6 +316,7 @@ def test_somebody_elses_change_is_not_lost(world: World) -> None:
 
     world.hub.on["PATCH", "secrets"] = meddle
     world.one(world.wanted(labels={"ours": "now"}))
+    assert world.written.count("hub PATCH secrets") == 2
     labels = world.secrets["tokyo"].labels
     assert (labels["ours"], labels["theirs"]) == ("now", "now")
     world.hub.fails["PATCH", "secrets"] = 403

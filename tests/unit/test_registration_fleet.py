@@ -154,11 +154,10 @@ def test_what_is_pruned_and_what_is_not(world: World) -> None:
     failing = {"name": "failing", "spoke": {"kubeconfig": "/nowhere"}}
     here = [renamed, failing]
     options = {"protected": frozenset({"kept"})}
-    assert actions(world.run(*here, owner="", fleet=PRUNE)).keys() == {"new", "failing"}
-    assert actions(world.run(*here, fleet=options)).keys() == {"new", "failing"}
-    assert "ours" in world.secrets
+    assert actions(world.run(*here, owner="", fleet=PRUNE, check=True)).keys() == {"new", "failing"}
+    assert actions(world.run(*here, fleet=options, check=True)).keys() == {"new", "failing"}
     said = world.run(*here, fleet={**options, **PRUNE}, check=True)
-    assert actions(said) == {"new": "unchanged", "failing": "failed", "ours": "removed"}
+    assert actions(said) == {"new": "updated", "failing": "failed", "ours": "removed"}
     assert "ours" in world.secrets
     assert actions(world.run(*here, fleet={**options, **PRUNE})) == actions(said)
     assert set(world.secrets) == {"new", "failing", "kept", "theirs", "nobodys"}

@@ -161,6 +161,7 @@ spec: {destination: {server: "https://TOKYO.example.com:6443/"}}
         ("[https://[::1]:443, https://b]", "https://[::1]", "x", True),
         ("[https://[::1]:443, https://b]", "https://b", "x", True),
         ('{"url": "https://b"}', "https://b", "x", True),
+        ("server: HTTPS://b", "https://b", "x", True),
         ('name: "in-cluster"', "https://kubernetes.default.svc", "", True),
         ("server: https://kubernetes.default.svc", "https://kubernetes.default.svc", "", True),
         ("server: https://{{ .host }}:6443", TOKYO, "", False),
@@ -285,6 +286,7 @@ class FakeKube:
         live = self.items.get(path)
         if not live:
             raise ApiError("gone", 404)
+        assert body["propagationPolicy"] == "Background"
         if body["preconditions"]["uid"] != live["metadata"]["uid"]:
             raise ApiError("another", 409)
         if self.recreated:
