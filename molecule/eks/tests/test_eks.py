@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Two regions from their bootstrap to their upgrade, seen through AWS's API and those of the clusters; in this order."""
+"""Two regions from their bootstrap to their upgrade, seen through the APIs of AWS and of the clusters, in order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import os
 import pathlib
 import typing as t
 
-import boto3
 import bootstrapped
+import boto3
 import fleet
 import pytest
 import rehearsed
