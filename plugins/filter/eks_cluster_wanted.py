@@ -47,8 +47,9 @@ RETURN = r"""
 _value:
   description:
     - C(roles) as M(hubspoke.bootstrap.eks_roles_info) takes them, C(pod_identities) and C(access_entries) with the ARNs of their
-      roles, C(node_groups) with everything that they leave out, C(security_rules) with networks for the words, C(peers) as M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_role_arn), C(node_role_arn), and
-      C(spoke_role_arn), which Argo CD uses on this cluster.
+      roles, C(node_groups) with everything that they leave out, C(security_rules) with networks for the words, C(peers) as
+      M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_role_arn), C(node_role_arn), and C(spoke_role_arn), which
+      Argo CD uses on this cluster.
   type: dict
 """
 
@@ -61,8 +62,10 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 
 Object = dict[str, t.Any]
 
-_SPOKE, _HUB = "-argocd-spoke", "-argocd-hub"
-"""How the roles of Argo CD end, on both sides."""
+_SPOKE = "-argocd-spoke"
+"""How the roles of Argo CD end on spokes."""
+_HUB = "-argocd-hub"
+"""And on the hub."""
 _ADMIN = "AmazonEKSClusterAdminPolicy"
 _NODE_GROUP: Object = {
     "ami_type": "AL2023_ARM_64_STANDARD",
