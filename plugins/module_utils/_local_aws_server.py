@@ -77,6 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.pop(MARK, None)
     # Policies that AWS itself offers to everybody.
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    # Control planes leave the session that the supervisor watches; with its mark they would be taken for left behind.
+    os.environ.pop(MARK, None)
     # Its own requests to API servers on this machine are nobody else's.
     for name in ("KUBECONFIG", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         os.environ.pop(name, None)
