@@ -10,13 +10,18 @@ import typing as t
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress
 
+_sleep = time.sleep
 _SHORTEST, _LONGEST = 0.25, 15.0
 _SHARE = 0.1
 """The pause grows with the time already waited, so that what takes seconds and what takes a quarter of an hour are both
 noticed within a tenth of that, by few questions."""
-_sleep = time.sleep
 _EVERY = 60.0
 """Seconds after which a line is said although nothing changed."""
+
+
+def pause(seconds: float) -> None:
+    """Sleep."""
+    _sleep(seconds)
 
 
 class Deadline:
@@ -53,4 +58,4 @@ def wait_until(look: t.Callable[[], str], noun: str, deadline: Deadline, say: Pr
                 f"The {noun} is still {status} after {deadline.seconds:.0f} s.",
                 "AWS goes on with it: run again to wait for it, or raise wait_timeout.",
             )
-        _sleep(min(max(waited * _SHARE, _SHORTEST), _LONGEST, max(deadline.left(), 0.01)))
+        pause(min(max(waited * _SHARE, _SHORTEST), _LONGEST, max(deadline.left(), 0.01)))

@@ -35,6 +35,8 @@ TOOLS = (*(program for program, _, _ in COMPONENTS.values()), "kwokctl", "kubect
 
 # Below the ports that the system gives to connections, so that a stopped cluster finds its own free again.
 _PORTS = range(25000, 30000)
+# Given twice, both would hold, and kwokctl's own be the first.
+_REPLACED = ("service-account-issuer",)
 # Containers are simulated, so nothing would ever answer behind a webhook's Service, and every object that it
 # is asked about would be refused. All other admission is as ever.
 _WEBHOOKS = "MutatingAdmissionWebhook,ValidatingAdmissionWebhook"
@@ -92,7 +94,7 @@ def configuration(
     if metrics:
         options |= {"enable": [OPTIONAL], "metricsServerManifests": [NO_MANIFEST]}
     component_patches: list[dict[str, t.Any]] = [
-        {"name": component, "extraArgs": [{"key": key, "value": value} for key, value in arguments.items()]}
+        {"name": component, "extraArgs": [_argument(key, value) for key, value in arguments.items()]}
         for component, arguments in patches.items()
     ]
     if metrics:
@@ -108,6 +110,10 @@ def configuration(
         "options": options,
         "componentsPatches": component_patches,
     }
+
+
+def _argument(key: str, value: str) -> dict[str, t.Any]:
+    return {"key": key, "value": value, **({"override": True} if key in _REPLACED else {})}
 
 
 def cached_manifest(home: str) -> str:

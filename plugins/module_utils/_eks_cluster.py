@@ -97,6 +97,7 @@ class Cluster(Kind):
         "delete": "delete_cluster",
     }
     names: t.ClassVar = {"name": "name"}
+    needed = ("role_arn", "subnet_ids")
     update_names: t.ClassVar = {"name": "name"}
     fields = FIELDS
 
@@ -108,16 +109,6 @@ class Cluster(Kind):
             # EKS keeps some list for an address that nobody can use.
             self.wanted.pop("public_access_cidrs", None)
 
-    def plan(self, live: Live | None) -> Plan:
-        """As for every kind, after what only a creation needs."""
-        lacking = [option for option in ("role_arn", "subnet_ids") if not self.wanted.get(option)]
-        if live is None and lacking:
-            raise HubspokeError(
-                f"There is no {self}, and to create it {' and '.join(lacking)} must be given.",
-                "Give them, or check the name and the region.",
-            )
-        return super().plan(live)
-
     def change(self, group: str, fields: list[Field], actual: View, live: Live) -> list[Step]:
         """The operations that EKS has for a single thing, and the ways that lead in one direction only."""
         does = told(fields, actual, self.wanted)
@@ -126,7 +117,7 @@ class Cluster(Kind):
             return [Step("update_cluster_version", {**self.key, "version": self.wanted["version"]}, does)]
         if group == "encryption":
             if actual["encryption_key_arn"]:
-                self._refuse(fields, actual)
+                self.refuse(fields, actual)
             config = _encryption(self.wanted["encryption_key_arn"])
             return [
                 Step(
@@ -179,7 +170,7 @@ class Cluster(Kind):
             MODES.index(self.wanted["authentication_mode"]),
         )
         if there < here:
-            self._refuse(fields, actual)
+            self.refuse(fields, actual)
         return [
             Step(
                 self.operations["update"],
@@ -203,3 +194,13 @@ def read_clusters(eks: Service, names: list[str] | None) -> list[View]:
             if error.code != "ResourceNotFoundException":
                 raise
     return found
+
+
+def cluster_version(eks: Service, name: str) -> str:
+    """The Kubernetes version of a cluster, empty where there is none of that name (yet)."""
+    try:
+        return str(eks.call("describe_cluster", f"The cluster {name} cannot be read", name=name)["cluster"]["version"])
+    except AwsError as error:
+        if error.code == "ResourceNotFoundException":
+            return ""
+        raise

@@ -47,7 +47,7 @@ def unordered(value: t.Any) -> t.Any:
 class Field:
     """One property.
 
-    :arg name: Name of the option, and key of the result.
+    :arg name: Name of the option, and key of the result; with a dot that of a suboption.
     :arg path: Where it is in EKS's answers and requests.
     :arg update: Which change carries it (the fields of one change go into one request), or one of the words above.
     :arg decode: From what EKS answers (None where it answers nothing) to the option's form, in which it is compared.
@@ -119,29 +119,36 @@ class Kind:
     """Keys of every request to the options that name the resource."""
     update_names: t.ClassVar[dict[str, str]] = {}
     """The same for DescribeUpdate, where it knows updates of this kind."""
+    needed: tuple[str, ...] = ()
+    """Options without which none can be created."""
     fields: tuple[Field, ...] = ()
 
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         self.params = params
         self.key = {key: params[option] for key, option in self.names.items()}
         self.wanted: View = {
-            field.name: field.decode(field.encode(params[field.name]))
+            field.name: field.decode(field.encode(value))
             for field in self.fields
-            if field.update not in (ANSWER, TAGS) and params.get(field.name) is not None
+            if field.update not in (ANSWER, TAGS) and (value := option(params, field.name)) not in (None, "")
         }
+        """The options that are given, in the form in which they are compared."""
 
     def __str__(self) -> str:
-        return f"{self.noun} {' '.join(str(value) for value in reversed(list(self.key.values())))}"
+        return f"{self.noun} {' of '.join(str(value) for value in reversed(self.key.values()))}"
 
     # What there is
 
     def find(self, eks: Service) -> Live | None:
-        """What EKS says of it, in one call where possible.
+        """What EKS says of it, in one call where possible; None or ResourceNotFoundException where it is not there.
 
-        :raises AwsError: among others ResourceNotFoundException, where it is not there.
+        :raises AwsError: among others that.
         """
         answer = eks.call(self.operations["describe"], f"The {self} cannot be read", **self.key)
         return t.cast("Live", answer[self.answer])
+
+    def live_key(self, live: Live) -> dict[str, t.Any]:
+        """What the requests that change and delete it know it by."""
+        return self.key
 
     def update_key(self) -> dict[str, t.Any]:
         """What DescribeUpdate knows it by."""
@@ -162,6 +169,9 @@ class Kind:
 
     # What leads to what is wanted
 
+    def prepare(self, eks: Service, live: Live | None) -> None:
+        """Look up what `wanted` leaves open, before the plan."""
+
     def plan(self, live: Live | None) -> Plan:
         """What to do so that it is as wanted.
 
@@ -172,9 +182,9 @@ class Kind:
         actual = self.view(live)
         groups: dict[str, list[Field]] = {}
         for field in self.fields:
-            if field.update not in (CREATION, TAGS) and self._differs(field, actual):
+            if field.update not in (CREATION, TAGS) and self.differs(field, actual):
                 groups.setdefault(field.update, []).append(field)
-        self._refuse(groups.get(FIXED, []), actual)
+        self.refuse(groups.get(FIXED, []), actual)
         steps: list[Step] = []
         for group, fields in groups.items():
             steps += self.change(group, fields, actual, live)
@@ -197,7 +207,7 @@ class Kind:
         """
         if live is None:
             return Plan((), {}, {})
-        request = {**self.key, **self.removal_options()}
+        request = {**self.live_key(live), **self.removal_options()}
         return Plan((Step(self.operations["delete"], request, "deleted"),), self.view(live), {})
 
     def removal_options(self) -> dict[str, t.Any]:
@@ -209,7 +219,7 @@ class Kind:
 
         :arg fields: Those of the group that differ.
         """
-        request: dict[str, t.Any] = {**self.key}
+        request: dict[str, t.Any] = {**self.live_key(live)}
         for field in fields:
             field.write(request, self.wanted[field.name])
         return [Step(self.operations["update"], request, told(fields, actual, self.wanted))]
@@ -219,6 +229,12 @@ class Kind:
         return [Step(self.operations["create"], request, "created")]
 
     def _creation(self) -> Plan:
+        lacking = [name for name in self.needed if self.wanted.get(name) in (None, [])]
+        if lacking:
+            raise HubspokeError(
+                f"There is no {self}, and to create it {' and '.join(lacking)} must be given.",
+                "Give them, or check the names and the region.",
+            )
         request: dict[str, t.Any] = {**self.key}
         wanted = dict(self.wanted)
         for field in self.fields:
@@ -231,10 +247,15 @@ class Kind:
         after = {**wanted, **({"tags": request["tags"]} if "tags" in request else {})}
         return Plan(tuple(self.creation_steps(request)), {}, after)
 
-    def _differs(self, field: Field, actual: View) -> bool:
+    def differs(self, field: Field, actual: View) -> bool:
+        """Whether it is to be changed."""
         return field.name in self.wanted and self.wanted[field.name] != actual[field.name]
 
-    def _refuse(self, fields: list[Field], actual: View) -> None:
+    def refuse(self, fields: list[Field], actual: View) -> None:
+        """Say that these cannot be changed, where there are any.
+
+        :raises HubspokeError: there are.
+        """
         if fields:
             raise HubspokeError(
                 f"The {self} cannot be changed in {' and '.join(field.name for field in fields)}: "
@@ -259,6 +280,26 @@ class Kind:
         return steps
 
 
+def option(params: t.Mapping[str, t.Any], name: str) -> t.Any:
+    """An option, or the suboption that its name leads to; None where it is not given."""
+    value: t.Any = params
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, t.Mapping) else None
+    return value
+
+
+def nested(view: View) -> View:
+    """A view with suboptions where they belong: `scaling.min_size` within `scaling`."""
+    result: View = {}
+    for name, value in view.items():
+        *folders, last = name.split(".")
+        place = result
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[last] = value
+    return result
+
+
 def told(fields: t.Iterable[Field], before: View, after: View) -> str:
     """Changes, for people."""
     return ", ".join(f"{field.name}: {_text(before[field.name])} → {_text(after[field.name])}" for field in fields)
@@ -269,4 +310,6 @@ def _text(value: t.Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
     return "none" if value in (None, "") else str(value)

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Aws, Service, preload
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws_errors import AwsError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws_wait import Deadline, wait_until
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import Kind, Live, Plan, Step, View
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws_wait import Deadline, pause, wait_until
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import Kind, Live, Plan, Step, View, nested
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Result, Task
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._yaml import DUMPER, yaml
 
 _MOVING = ("CREATING", "UPDATING", "PENDING")
 _USELESS = ("FAILED", "CREATE_FAILED")
+_IAM_ATTEMPTS, _IAM_PAUSE = 5, 4.0
 
 preload("eks")
 
@@ -82,6 +84,7 @@ class Resource:
                 f"The {self.kind} is {self.kind.status(live)}{f': {found}' if found else ''}.",
                 "Delete it (state: absent), put right what is said there, and run again.",
             )
+        self.kind.prepare(self.eks, live)
         plan = self.kind.plan(live)
         if plan.steps:
             self.kind.verify(self.eks, live, plan)
@@ -89,12 +92,25 @@ class Resource:
 
     def _take(self, step: Step, *, wait: bool) -> None:
         self.task.progress(f"{self.kind}: {step.does}")
-        answer = self.eks.call(step.operation, f"The {self.kind} cannot be {_participle(step)}", **step.request)
+        answer = self._called(step)
         update = answer.get("update") or {}
         if wait and update.get("id"):
             self._updated(update["id"], step)
             # Its state lags behind, and until it is ACTIVE again EKS refuses the next change.
             self._settled()
+
+    def _called(self, step: Step) -> dict[str, t.Any]:
+        """A role that was made a moment ago is not known to all of AWS yet: EKS refuses it for some seconds."""
+        for attempt in range(_IAM_ATTEMPTS):
+            try:
+                return self.eks.call(step.operation, f"The {self.kind} cannot be {_participle(step)}", **step.request)
+            except AwsError as error:
+                if attempt + 1 == _IAM_ATTEMPTS or not _of_a_new_role(error):
+                    raise
+                if not attempt:
+                    self.task.progress(f"{self.kind}: waiting for IAM, which may not know the role everywhere yet")
+            pause(_IAM_PAUSE)
+        raise AssertionError("not reached")
 
     def _updated(self, update_id: str, step: Step) -> None:
         """An update that failed leaves the resource ACTIVE: only the update itself says so."""
@@ -169,7 +185,7 @@ class Resource:
             self.task.warn(f"The {self.kind} is {self.kind.status(warn_of)}{f': {found}' if found else ''}.")
         result: Result = {
             "changed": bool(plan.steps),
-            self.kind.answer: view or {},
+            self.kind.answer: nested(view or {}),
             "actions": [step.does for step in plan.steps],
         }
         if self.task.diff:
@@ -178,8 +194,8 @@ class Resource:
             result["diff"] = {
                 "before_header": header,
                 "after_header": header,
-                "before": dump(shown.before),
-                "after": dump(shown.after),
+                "before": dump(nested(shown.before)),
+                "after": dump(nested(shown.after)),
             }
         return result
 
@@ -195,6 +211,10 @@ def run_resource(task: Task, make: t.Callable[[t.Mapping[str, t.Any]], Kind]) ->
 def dump(view: View) -> str:
     """As YAML, for people; empty where there is nothing."""
     return str(yaml.dump(view, Dumper=DUMPER, sort_keys=True, allow_unicode=True)) if view else ""
+
+
+def _of_a_new_role(error: AwsError) -> bool:
+    return error.code == "InvalidParameterException" and bool(re.search(r"\b(role|principal)", error.message, re.I))
 
 
 def _participle(step: Step) -> str:
