@@ -85,7 +85,7 @@ _THROTTLED = frozenset(
         "TooManyRequestsException",
     }
 )
-_ATTEMPTS = 8
+_ATTEMPTS, _ATTEMPTS_OF_FAILURES = 8, 2
 _LONGEST_TEXT = 200
 
 
@@ -172,7 +172,7 @@ class Aws:
         config = {
             "connect_timeout": self._timeout,
             "read_timeout": self._timeout * 2,
-            # Repeated is what AWS asks to be repeated, by `_patience`, and not what nobody answers.
+            # What is sent again is for `_patience` to say.
             "retries": {"mode": "standard", "total_max_attempts": 1},
         }
         aws = _aws.Aws({"region": region, "profile": profile or None, "aws_config": config})
@@ -201,11 +201,13 @@ def _need_library() -> None:
 
 
 def _patience(response: t.Any = None, attempts: int = 1, **ignored: t.Any) -> float | None:
-    """Seconds until a throttled request is sent again, None where its answer is to stay as it is."""
-    parsed = response[1] if response else {}
-    if (parsed.get("Error") or {}).get("Code") not in _THROTTLED or attempts >= _ATTEMPTS:
-        return None
-    return random.uniform(0.05, min(2.0, 0.1 * 2**attempts))  # noqa: S311 - jitter
+    """Seconds until a request is sent again, None where its answer, or that there is none, is to stay as it is."""
+    http, parsed = response or (None, {})
+    if (parsed.get("Error") or {}).get("Code") in _THROTTLED:
+        # What AWS asks to be repeated; with jitter, since the others are told the same.
+        return random.uniform(0.05, min(2.0, 0.1 * 2**attempts)) if attempts < _ATTEMPTS else None  # noqa: S311
+    failed = http is None or http.status_code >= 500
+    return 0.2 if failed and attempts < _ATTEMPTS_OF_FAILURES else None
 
 
 def problem(error: Exception) -> AwsProblem:

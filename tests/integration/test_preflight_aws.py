@@ -140,7 +140,7 @@ def findings(folder: pathlib.Path, *sources: pathlib.Path, purpose: str = "boots
         "skip": OTHERS,
         "purpose": purpose,
     }
-    return _preflight_checks.prepare(params, Probe(2), lambda *secrets: None).findings()
+    return _preflight_checks.prepare(params, Probe(15), lambda *secrets: None).findings()
 
 
 @pytest.fixture(scope="module")

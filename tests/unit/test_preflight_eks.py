@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import types
 import typing as t
 
 import pytest
@@ -115,19 +116,23 @@ def test_without_its_library_aws_cannot_be_asked(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("parsed", "attempts", "again"),
+    ("status", "code", "attempts", "again"),
     [
-        ({"Error": {"Code": "ThrottlingException"}}, 1, True),
-        ({"Error": {"Code": "RequestLimitExceeded"}}, 7, True),
-        ({"Error": {"Code": "ThrottlingException"}}, 8, False),
-        ({"Error": {"Code": "AccessDenied"}}, 1, False),
-        ({}, 1, False),
+        (400, "ThrottlingException", 1, True),
+        (503, "RequestLimitExceeded", 7, True),
+        (400, "ThrottlingException", 8, False),
+        (403, "AccessDenied", 1, False),
+        (200, "", 1, False),
+        (500, "ServerException", 1, True),
+        (500, "ServerException", 2, False),
+        (0, "", 1, True),
+        (0, "", 2, False),
     ],
 )
-def test_only_what_is_throttled_is_asked_again(parsed: Answers, attempts: int, again: bool) -> None:
-    delay = _preflight_aws._patience(response=(None, parsed), attempts=attempts, operation=None)
+def test_what_is_asked_again(status: int, code: str, attempts: int, again: bool) -> None:
+    answer = (types.SimpleNamespace(status_code=status), {"Error": {"Code": code}} if code else {})
+    delay = _preflight_aws._patience(response=answer if status else None, attempts=attempts, operation=None)
     assert (delay is not None) == again
-    assert _preflight_aws._patience(response=None, attempts=1) is None
 
 
 @pytest.mark.parametrize(
