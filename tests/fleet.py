@@ -125,32 +125,42 @@ def add_with_command_line(cluster: str) -> None:
         for command in bootstrapped.processes().values()
         if pathlib.Path(command.split(" ")[0]).name == "argocd-server"
     }
-    port = _port()
-    (secret,) = [
-        item
-        for item in bootstrapped.objects("v1", "Secret", NAMESPACE)
-        if item["metadata"]["name"] == "argocd-initial-admin-secret"
-    ]
-    password = base64.b64decode(secret["data"]["password"]).decode()
-    session = urllib3.request(
-        "POST", f"http://127.0.0.1:{port}/api/v1/session", json={"username": "admin", "password": password}
-    )
     folder = bootstrapped.STATE / "command-line"
     folder.mkdir(exist_ok=True)
     path = bootstrapped.kubeconfig(cluster)
     context = yaml.safe_load(path.read_text(encoding="utf-8"))["current-context"]
     words = ["cluster", "add", context, "--name", cluster, "--kubeconfig", str(path), "--yes"]
-    words += ["--server", f"127.0.0.1:{port}", "--plaintext", "--config", str(folder / "config")]
+    words += ["--server", f"127.0.0.1:{_port()}", "--plaintext", "--config", str(folder / "config")]
     done = subprocess.run(
         ["argocd", *words],
         executable=program,
-        env={**os.environ, "HOME": str(folder), "ARGOCD_AUTH_TOKEN": session.json()["token"]},
+        env={**os.environ, "HOME": str(folder), "ARGOCD_AUTH_TOKEN": _session()},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert cluster in clusters()
+
+
+def as_argocd_reads(cluster: str) -> dict[str, t.Any]:
+    """What Argo CD's own API says of a cluster."""
+    url = f"http://127.0.0.1:{_port()}/api/v1/clusters/{cluster}?id.type=name"
+    answer = urllib3.request("GET", url, headers={"Authorization": f"Bearer {_session()}"})
+    assert answer.status == 200, answer.data
+    return t.cast("dict[str, t.Any]", answer.json())
+
+
+def _session() -> str:
+    """A token of Argo CD's administrator."""
+    (secret,) = [
+        item
+        for item in bootstrapped.objects("v1", "Secret", NAMESPACE)
+        if item["metadata"]["name"] == "argocd-initial-admin-secret"
+    ]
+    password = base64.b64decode(secret["data"]["password"]).decode()
+    url = f"http://127.0.0.1:{_port()}/api/v1/session"
+    return str(urllib3.request("POST", url, json={"username": "admin", "password": password}).json()["token"])
 
 
 def _port() -> int:

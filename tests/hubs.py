@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import subprocess
 import typing as t
 import uuid
 
+import pytest
+
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import execute
+from ansible_collections.hubspoke.bootstrap.plugins.modules import argocd_clusters
+from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils import in_process
 
 Object = dict[str, t.Any]
 
@@ -91,3 +97,20 @@ class Hub:
         }
         answer: Object = self.kube.request("POST", path, body)
         return str(answer["status"]["token"])
+
+
+class Result(dict[str, t.Any]):
+    """Of a module, and all that it said."""
+
+    output = ""
+
+
+def directly(arguments: Object, check: bool = False) -> t.Any:
+    """The module argocd_clusters as its action plugin runs it; Ansible around it would take a second and a half."""
+    given = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+    module = in_process._WorkerModule(json.dumps({"ANSIBLE_MODULE_ARGS": given}), copy.deepcopy(argocd_clusters.SPEC))
+    with pytest.raises(in_process._Exit) as caught:
+        execute(module, argocd_clusters.run)
+    result = Result(json.loads(caught.value.result))
+    result.output = caught.value.result
+    return result

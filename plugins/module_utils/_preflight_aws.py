@@ -202,7 +202,7 @@ def _need_library() -> None:
 
 def _patience(response: t.Any = None, attempts: int = 1, **ignored: t.Any) -> float | None:
     """Seconds until a request is sent again, None where its answer, or that there is none, is to stay as it is."""
-    http, parsed = response or (None, {})
+    http, parsed = t.cast("tuple[t.Any, Answer]", response or (None, {}))
     if (parsed.get("Error") or {}).get("Code") in _THROTTLED:
         # What AWS asks to be repeated; with jitter, since the others are told the same.
         return random.uniform(0.05, min(2.0, 0.1 * 2**attempts)) if attempts < _ATTEMPTS else None  # noqa: S311

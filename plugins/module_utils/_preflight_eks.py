@@ -124,10 +124,8 @@ def _teardown(here: Situation) -> Finding:
         return here.finding(CLUSTERS, found, NAME, remedy)
     if cluster.get("deletionProtection"):
         found = f"deletion protection of {name} in {region} is on, and AWS would refuse (InvalidRequestException)"
-        remedy = (
-            f"If it is really to be deleted, set this to false, and `aws eks update-cluster-config --region {region} "
-            f"--name {name} --no-deletion-protection`; then run again."
-        )
+        command = f"aws eks update-cluster-config --region {region} --name {name} --no-deletion-protection"
+        remedy = f"If it is really to be deleted, set this to false, and run the bootstrap or `{command}` first."
         return here.finding(CLUSTERS, found, PROTECTION, remedy)
     return Finding(CLUSTERS, f"{name} in {region} can be deleted", hosts=who)
 

@@ -11,13 +11,20 @@ import contextlib
 import typing as t
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_account as accounts
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_hub_probe as hub_probe
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_plan as planning
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_outcome import (
+    CREATED,
+    REMOVED,
+    UNCHANGED,
+    UPDATED,
+    Options,
+    Outcome,
+)
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_plan import Connection, Desired
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_probe import (
     Endpoint,
@@ -26,8 +33,10 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_p
     probe,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import (
+    ACCOUNT,
     EXPIRES,
     IN_CLUSTER,
+    IN_SECRET,
     MANAGER,
     RULES,
     Registered,
@@ -57,64 +66,8 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_t
 
 Object = dict[str, t.Any]
 
-CREATED, UPDATED, UNCHANGED, REMOVED = "created", "updated", "unchanged", "removed"
-
-
 Place = tuple[Connection, Access | None]
 """How Argo CD is to connect to a cluster, and how it is reached from here."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What holds for all clusters of a run.
-
-    :arg owner: Which inventory registers them, empty for none.
-    :arg hub_is_local: Whether Argo CD runs as processes on this machine.
-    :arg hub_image: Image with which a Pod on the hub tries each new address; empty for none.
-    :arg hub_id: What tells the hub from a spoke: the uid of its namespace kube-system.
-    :arg timeout: Seconds for a spoke's connection and for each of its answers.
-    """
-
-    namespace: str = "argocd"
-    owner: str = ""
-    take_over: bool = False
-    rotate: str = planning.DUE
-    check_mode: bool = False
-    hub_is_local: bool = False
-    hub_id: str = ""
-    hub_image: str = ""
-    timeout: float = 10.0
-    now: datetime = field(default_factory=lambda: datetime.now().astimezone())
-
-
-@dataclass
-class Outcome:
-    """What became of a cluster, or would.
-
-    :arg notes: What else there is to know.
-    :arg warnings: What of it the user has to see.
-    """
-
-    name: str
-    server: str = ""
-    secret: str = ""
-    action: str = UNCHANGED
-    changes: list[str] = field(default_factory=list)
-    account_changes: list[str] = field(default_factory=list)
-    credential: str = ""
-    expires: str | None = None
-    renewed: str = ""
-    adopted: bool = False
-    notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    before: Object = field(default_factory=dict)
-    after: Object = field(default_factory=dict)
-    error: HubspokeError | None = None
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything was, or would be, written."""
-        return bool(self.changes or self.account_changes) or self.action == REMOVED
 
 
 @dataclass
@@ -329,20 +282,30 @@ class Registrar:
             look = self._options.check_mode or found is not None
             account = accounts.read(api, wanted.account) if look else accounts.unseen(wanted.account)
             result = _Credential(planning.NOT_YET, reason, account.changes)
+            if found and found.credential == TOKEN_SECRET:
+                self._check_former(found, result)
             if self._options.check_mode:
                 return result
             self._before_write()
             result.account_changes = accounts.write(api, account, self._options.owner)
             if wanted.credential == TOKEN_SECRET:
-                old = found.token if found and found.credential == TOKEN_SECRET else ""
-                result.token = accounts.token_secret(api, wanted.account, old)
-                result.replaces = old
+                result.token = accounts.token_secret(api, wanted.account, found.token if found else "")
             else:
                 result.token = accounts.request_token(api, wanted.account, wanted.lifetime)
                 self._check_lifetime(wanted, result)
         if wanted.probe:
             result.notes += self._trial.prove(wanted, connection, way, result.token)
         return result
+
+    def _check_former(self, found: Registered, result: _Credential) -> None:
+        """A token without an end outlives its registration: ours goes, another's may be in use elsewhere."""
+        if found.annotations.get(ACCOUNT):
+            result.replaces = found.token
+            return
+        secret = f"{found.account.partition('/')[0]}/{claims(found.token).get(IN_SECRET)}"
+        result.warnings.append(
+            f"the token that it had has no end and stays good: delete Secret {secret} of the spoke once nothing uses it"
+        )
 
     def _check_is_not_hub(self, api: Api) -> None:
         try:

@@ -16,15 +16,14 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_applica
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError, HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Progress
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration import (
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration import Registrar, reread
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_hub_probe import image_of
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_lease import Lease
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_outcome import (
     UNCHANGED,
     Options,
     Outcome,
-    Registrar,
-    reread,
 )
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_hub_probe import image_of
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_lease import Lease
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import (
     SELECTOR,
     Registered,

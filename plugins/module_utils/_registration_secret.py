@@ -39,6 +39,8 @@ _CONFIG_TYPES: dict[str, type] = {
 }
 SERVICE_ACCOUNT = "system:serviceaccount:"
 """Begins the name of a service account as a user, before namespace and name."""
+IN_SECRET = "kubernetes.io/serviceaccount/secret.name"  # noqa: S105 - the name of a claim
+"""Claim of a token without an end: its Secret (kubernetes/pkg/serviceaccount/legacy.go)."""
 
 _USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 _SYSTEM = ("kubectl.kubernetes.io/last-applied-configuration",)
@@ -158,7 +160,7 @@ def _claims(token: str) -> tuple[tuple[str, t.Any], ...]:
         return ()
     if not isinstance(found, dict):
         return ()
-    return tuple((name, found[name]) for name in ("sub", "exp", "iat", "nbf") if name in found)
+    return tuple((name, found[name]) for name in ("sub", "exp", "iat", "nbf", IN_SECRET) if name in found)
 
 
 def claims(token: str) -> dict[str, t.Any]:

@@ -10,9 +10,9 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CONNECTION_SPEC, Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_source import dump
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Result, Task
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration import Options, Outcome
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_arguments import wanted
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_fleet import Fleet, FleetRun
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_outcome import Options, Outcome
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_plan import ALWAYS, DUE, NEVER
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import Wanted
 

@@ -128,18 +128,22 @@ def inventory(*sources: pathlib.Path) -> dict[str, Settings]:
     return {name: t.cast("Settings", evaluated(own)) for name, own in raw.items()}
 
 
-def findings(folder: pathlib.Path, *sources: pathlib.Path, purpose: str = "bootstrap") -> list[Finding]:
-    """What preflight finds of the inventories, as its module does."""
+def arguments(folder: pathlib.Path, *sources: pathlib.Path, purpose: str = "bootstrap") -> Settings:
+    """What the module preflight is given."""
     read = inventory(INVENTORIES / "common.yml", *sources)
-    hosts = {name: {"variables": own} for name, own in read.items()}
-    params = {
+    return {
         "folder": str(folder),
         "roles": ["dev_cluster", "eks_cluster"],
-        "hosts": hosts,
+        "hosts": {name: {"variables": own} for name, own in read.items()},
         "hubs": ["seoul"],
         "skip": OTHERS,
         "purpose": purpose,
     }
+
+
+def findings(folder: pathlib.Path, *sources: pathlib.Path, purpose: str = "bootstrap") -> list[Finding]:
+    """What preflight finds of the inventories."""
+    params = arguments(folder, *sources, purpose=purpose)
     return _preflight_checks.prepare(params, Probe(15), lambda *secrets: None).findings()
 
 
@@ -195,6 +199,25 @@ def test_a_repeat_makes_two_calls_for_each_cluster(aws: t.Callable[..., StandIn]
         "eks.GET /clusters/seoul",
         "eks.GET /clusters/tokyo",
     ]
+
+
+@pytest.mark.parametrize("case", ["", "version_skipped"])
+def test_both_ways_of_running_say_the_same(
+    case: str, aws: t.Callable[..., StandIn], folder: pathlib.Path, run_module: t.Callable[..., t.Any]
+) -> None:
+    expected = yaml.safe_load((INVENTORIES / case / "expected.yml").read_text()) if case else {"aws": BOTH}
+    address = aws(expected["aws"]).address
+    given = arguments(folder) | {"timeout": 15}
+    here, there = (
+        run_module("preflight", given, in_process=in_process, environment={"AWS_ENDPOINT_URL": address})
+        for in_process in (True, False)
+    )
+    assert {**here, "invocation": ""} == {**there, "invocation": ""}
+    assert here["changed"] is False
+    assert ("msg" in here) == bool(case)
+    assert SECRET not in here.output + there.output
+    for pattern in expected.get("matches", ()):
+        assert re.search(pattern, " ".join(here["msg"].split()))
 
 
 def test_a_throttled_answer_is_asked_for_again(aws: t.Callable[..., StandIn], folder: pathlib.Path) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import copy
 import json
 import pathlib
 import socket
@@ -17,16 +16,13 @@ import uuid
 
 import pytest
 import yaml
-from hubs import Hub
+from hubs import Hub, directly
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_fleet as fleets
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import ApiError, Kube
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import execute
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration import Options
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_arguments import wanted
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_outcome import Options
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import Registered, registered
-from ansible_collections.hubspoke.bootstrap.plugins.modules import argocd_clusters
-from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils import in_process
 
 Object = dict[str, t.Any]
 Register = t.Callable[..., t.Any]
@@ -89,6 +85,12 @@ class Spoke:
         )
         return any(self.kube.get_path(path) for path in paths)
 
+    def token_secrets(self) -> list[str]:
+        """Names of the Secrets with tokens of the account that do not end."""
+        found = self.kube.request("GET", "/api/v1/namespaces/kube-system/secrets")["items"]
+        names = [one["metadata"]["name"] for one in found]
+        return [name for name in names if name.startswith(f"{self.account}-")]
+
 
 @pytest.fixture
 def spoke(spoke_kubeconfig: str) -> Spoke:
@@ -111,28 +113,13 @@ def _through_ansible(run_module: Register) -> Register:
     return run
 
 
-class _Result(dict[str, t.Any]):
-    output = ""
-
-
-def _directly(arguments: Object, check: bool) -> t.Any:
-    """The module as the action plugin runs it, without Ansible around it, which takes a second and a half each time."""
-    given = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
-    module = in_process._WorkerModule(json.dumps({"ANSIBLE_MODULE_ARGS": given}), copy.deepcopy(argocd_clusters.SPEC))
-    with pytest.raises(in_process._Exit) as caught:
-        execute(module, argocd_clusters.run)
-    result = _Result(json.loads(caught.value.result))
-    result.output = caught.value.result
-    return result
-
-
 @pytest.fixture
 def register(hub: Hub, run_module: Register, request: pytest.FixtureRequest) -> Register:
     """Runs argocd_clusters; no token is shown. Unless told otherwise, in check mode first.
 
     Check mode has to say what the run then does, and to change nothing.
     """
-    module = _through_ansible(run_module) if request.node.get_closest_marker("ansible") else _directly
+    module = _through_ansible(run_module) if request.node.get_closest_marker("ansible") else directly
 
     def once(check: bool, arguments: Object) -> t.Any:
         before = secrets(hub)
@@ -299,6 +286,22 @@ def test_a_token_without_an_end(hub: Hub, spoke: Spoke, register: Register) -> N
     second = secrets(hub)["tokyo"]
     assert second.token != first.token
     assert spoke.may(second.token)
+    register(spoke.wanted())
+    assert secrets(hub)["tokyo"].credential == "token"
+    assert not spoke.token_secrets()
+
+
+def test_a_token_without_an_end_that_something_else_made_is_named(hub: Hub, spoke: Spoke, register: Register) -> None:
+    register(spoke.wanted(credential="token_secret"), check=False)
+    found = secrets(hub)["tokyo"]
+    config = json.dumps(found.config)
+    hub.apply(hub.secret("by-hand", {"name": "tokyo", "server": found.server, "config": config}, {}))
+    hub.kube.delete_path(f"/api/v1/namespaces/{hub.namespace}/secrets/{found.secret}")
+    result = register(spoke.wanted())
+    (name,) = spoke.token_secrets()
+    (note,) = result["clusters"][0]["notes"]
+    assert f"has no end and stays good: delete Secret kube-system/{name} of the spoke" in note
+    assert spoke.may(found.token)
 
 
 def _closed_port() -> int:

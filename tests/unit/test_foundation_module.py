@@ -8,9 +8,10 @@ import sys
 import typing as t
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Task, execute
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Task, execute
 from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.in_process import _is_this_python
 
 from .conftest import FakeModule
@@ -56,3 +57,13 @@ def test_which_python_is_this_one() -> None:
     assert _is_this_python(sys.executable)
     for other in (None, "", "auto_silent", "python3", "/nowhere/python", sys.executable + "-other", 3):
         assert not _is_this_python(other)
+
+
+def test_what_was_given_shows_no_way_into_a_spoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[str, t.Any] = {}
+    monkeypatch.setattr(AnsibleModule, "_return_formatted", lambda _self, result: shown.update(result["invocation"]))
+    module = object.__new__(Module)
+    spoke = {"api_key": "abc"}
+    module.params = {"clusters": [{"name": "tokyo", "spoke": spoke}], "spoke": spoke, "protected": ["seoul"]}
+    module._return_formatted({})
+    assert shown == {"module_args": {"clusters": ["tokyo"], "spoke": "<redacted>", "protected": ["seoul"]}}

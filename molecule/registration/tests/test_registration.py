@@ -215,6 +215,32 @@ def test_what_others_registered_is_adopted_and_not_doubled(inventory: Inventory)
     fleet.wait_for(lambda: set(bootstrapped.applications()) == {f"hello-{A}", f"hello-{B}"})
 
 
+def test_argo_cd_reads_what_was_written(inventory: Inventory) -> None:
+    options = {
+        "project": "default",
+        "namespaces": ["hello", "default"],
+        "cluster_resources": True,
+        "shard": 0,
+        "disable_compression": True,
+    }
+    with inventory.spokes() as spokes:
+        spokes[A]["cluster_registration_options"] = options
+    output, changed = inventory.play(REGISTER)
+    assert changed == 1, output
+    registered, found = fleet.clusters()[A], fleet.as_argocd_reads(A)
+    assert {key: found[key] for key in ("project", "namespaces", "clusterResources", "shard")} == {
+        "project": "default",
+        "namespaces": ["hello", "default"],
+        "clusterResources": True,
+        "shard": 0,
+    }
+    assert found["config"]["disableCompression"] is True
+    assert registered.annotations.items() <= found["annotations"].items()
+    assert {"region": "north", "environment": "test"}.items() <= found["labels"].items()
+    output, changed = inventory.play(REGISTER)
+    assert changed == 0, output
+
+
 def test_no_token_is_in_any_log_or_command_line() -> None:
     tokens = [cluster.token for cluster in fleet.clusters().values() if cluster.token]
     assert len(tokens) == 2
