@@ -52,6 +52,14 @@ options:
     description: Whether the notifications controller runs too.
     type: bool
     default: false
+  pod_identity:
+    description: Address under which each process gets the AWS credentials of its service account, by appending its name.
+    type: str
+    default: ""
+  region:
+    description: Region that signs the requests of the processes to AWS.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -90,6 +98,8 @@ def local_controllers_processes(
     namespace: str = "argocd",
     environment: t.Mapping[str, t.Any] | None = None,
     notifications: bool = False,
+    pod_identity: str = "",
+    region: str = "",
 ) -> list[dict[str, t.Any]]:
     """The processes, as local_processes takes them."""
     # It is there, unless the cluster is yet to be made.
@@ -101,6 +111,8 @@ def local_controllers_processes(
         port_base=int(port_base),
         environment=environment or {},
         notifications=notifications,
+        pod_identity=pod_identity,
+        region=region,
     )
     return engine.processes(containers, setting)
 

@@ -105,7 +105,7 @@ def registration_clusters(
         if "cluster_present" in variables:
             reached = _reached(host, variables, hub, hub_is_local, check_mode)
             given = {option: _own(variables, option, value) for option, value in (defaults or {}).items()}
-            found["clusters"].append({**given, **reached, **cluster})
+            found["clusters"].append({**(_by_role(variables, cluster) or given), **reached, **cluster})
         else:
             found["unknown"].append(host)
             found["unknown_names"].append(cluster["name"])
@@ -125,6 +125,18 @@ def _own(variables: Variables, option: str, value: t.Any) -> t.Any:
     """What a host or its groups say, else the role."""
     own = variables.get(f"{PREFIX}{option}")
     return value if own is None else own
+
+
+def _by_role(variables: Variables, cluster: Object) -> Object:
+    """The credential of an EKS cluster that lets an IAM role of the hub in: nothing is stored, and nothing expires."""
+    role = variables.get("cluster_argocd_role_arn")
+    # Whoever names another credential has a reason.
+    if not role or "credential" in cluster:
+        return {}
+    return {
+        "credential": "aws",
+        "aws": {"cluster_name": str(variables.get("cluster_name") or cluster["name"]), "role_arn": role},
+    }
 
 
 def _reached(host: str, variables: Variables, hub: str, hub_is_local: bool, check_mode: bool) -> Object:

@@ -53,8 +53,13 @@ def found_rules(group: t.Mapping[str, t.Any]) -> set[Rule]:
     }
 
 
-def rule_differences(wanted: t.Mapping[Rule, str], found: t.AbstractSet[Rule], group_id: str) -> list[Difference]:
-    """The rules that are missing. Others are others'."""
+def rule_differences(wanted: t.Mapping[Rule, str], group: t.Mapping[str, t.Any]) -> list[Difference]:
+    """The rules that are missing. Others are others'.
+
+    :arg group: Of describe_security_groups, empty while there is none.
+    """
+    found = found_rules(group)
+    names = {"group_id": "GroupId", "group_name": "GroupName", "group_description": "Description"}
     return [
         Difference(
             RULE,
@@ -62,7 +67,7 @@ def rule_differences(wanted: t.Mapping[Rule, str], found: t.AbstractSet[Rule], g
             None,
             {"description": description},
             {
-                "group_id": group_id or None,
+                **{name: group.get(key) for name, key in names.items()},
                 "protocol": rule[0],
                 "from_port": rule[1],
                 "to_port": rule[2],
@@ -122,13 +127,13 @@ class Reader:
         self._aws = aws
         self._cluster = cluster
 
-    def rules(self, group_id: str) -> set[Rule]:
+    def group(self, group_id: str) -> Object:
         """One request."""
         doing = f"Cluster {self._cluster}: its security group {group_id} cannot be read"
         (group,) = self._aws.service("ec2").pages(
             "describe_security_groups", "SecurityGroups", doing, GroupIds=[group_id]
         )
-        return found_rules(group)
+        return dict(group)
 
     def identities(self, wanted: t.Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """Roles by namespace and account: one request, and one for each association that is wanted."""

@@ -23,7 +23,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_fo
     Thing,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_wanted import (
-    ENDPOINTS_GROUP,
     INTERNET,
     OWNER,
     Peer,
@@ -135,7 +134,7 @@ class _Planner:
 
     def _group(self) -> None:
         """The security group of interface endpoints: HTTPS from within the VPC."""
-        name = f"{self._wanted.vpc_name}-{ENDPOINTS_GROUP}"
+        name = self._wanted.group
         after: Object = {"rules": [f"tcp 443 from {self._wanted.cidr}"]}
         before = after if name in self._found.groups else None
         arguments = {
@@ -169,18 +168,18 @@ class _Planner:
             }
             self._plan.add(PEERING, name, None, {"peer": peer.cidr, "region": peer.region}, arguments)
         elif connection.status != "active":
-            if connection.requester != self._vpc_id:
-                # We are the ones who were asked.
-                region = self._wanted.region
-            elif peer.account:
+            asked = connection.requester != self._vpc_id
+            if peer.account and not asked:
                 self._plan.pending.append(
-                    f"the connection {connection.id} to {peer.name} is {connection.status}; the account "
-                    f"{peer.account} has to "
-                    "accept it"
+                    f"the connection {connection.id} to {peer.name} is {connection.status}; the account {peer.account} "
+                    "has to accept it"
                 )
                 return
-            else:
-                region = peer.region
+            if not peer.account and not peer.requested_here:
+                # The other side of the same run does both, and twice is an error.
+                self._plan.pending.append(f"the connection to {peer.name} is accepted by {peer.name} in this run")
+                return
+            region = self._wanted.region if asked else peer.region
             arguments = {"peering_id": connection.id, "region": region}
             before: Object = {"status": connection.status}
             self._plan.add(ACCEPTANCE, name, before, {"status": "active"}, arguments)
@@ -272,7 +271,6 @@ class _Planner:
             there = found.subnets if interface else found.tables
             have = [place for place, each in zip(places, ids, strict=True) if each in there]
             before = {**after, key: have, "tags": _ours(found, tags)}
-        group = f"{wanted.vpc_name}-{ENDPOINTS_GROUP}"
         arguments: Object = {
             "vpc_id": self._vpc_id,
             "id": found.id if found else "",
@@ -280,7 +278,7 @@ class _Planner:
             "type": after["type"],
             "subnets": ids if interface else [],
             "route_tables": [] if interface else ids,
-            "groups": [self._found.groups.get(group)] if interface else [],
+            "groups": [self._found.groups.get(wanted.group)] if interface else [],
             "tags": tags,
         }
         self._plan.add(ENDPOINT, name, before, after, arguments)

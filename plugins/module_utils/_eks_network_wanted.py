@@ -16,7 +16,6 @@ EVERYWHERE = "0.0.0.0/0"
 INTERNET = "internet gateway"
 GATEWAY_SERVICES = ("s3", "dynamodb")
 """Services whose endpoints are entries of route tables, which cost nothing; all others are interfaces."""
-ENDPOINTS_GROUP = "endpoints"
 
 _PRIVATE_BITS, _PUBLIC_BITS = 4, 8
 """A private subnet is a sixteenth of the VPC, a public one (load balancers and NAT gateways only) a 256th."""
@@ -80,6 +79,11 @@ class Wanted:
     def tagged(self, name: str, more: t.Mapping[str, str] | None = None) -> dict[str, str]:
         """The tags of one thing."""
         return {**self.tags, **(more or {}), "Name": name, OWNER: self.cluster}
+
+    @property
+    def group(self) -> str:
+        """Name of the security group of interface endpoints."""
+        return f"{self.vpc_name}-endpoints"
 
     @property
     def interfaces(self) -> tuple[str, ...]:

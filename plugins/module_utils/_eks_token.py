@@ -4,7 +4,7 @@
 
 The token is a presigned request that asks STS who its sender is; EKS sends it and looks the answer up in the cluster's
 access entries. It is a program of its own, started for each connection, so it imports nothing of this collection, and
-no client of botocore where the credentials are at hand.
+botocore only where the credentials are not at hand.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from __future__ import annotations
 import argparse
 import base64
 import datetime
+import hashlib
+import hmac
 import json
 import os
 import sys
 import typing as t
-
-try:
-    import botocore.session
-    from botocore.auth import SigV4QueryAuth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import ReadOnlyCredentials
-except ImportError as error:
-    # Tools that only read documentation may lack it; whoever needs a token is told.
-    IMPORT_ERROR: ImportError | None = error
-else:
-    IMPORT_ERROR = None
+import urllib.parse
 
 API = "client.authentication.k8s.io/v1beta1"
 PREFIX = "k8s-aws-v1."
 _SIGNED_FOR = 60
 """Seconds in which EKS has to see the request; the token itself lives a quarter of an hour from then on."""
 _LIVES = datetime.timedelta(minutes=14)
+
+
+class Credentials(t.NamedTuple):
+    """What signs."""
+
+    access_key: str
+    secret_key: str
+    token: str = ""
 
 
 def endpoint(region: str, environment: t.Mapping[str, str]) -> str:
@@ -42,28 +42,58 @@ def endpoint(region: str, environment: t.Mapping[str, str]) -> str:
     return (given or f"https://sts.{region}.{suffix}").rstrip("/")
 
 
-def token(credentials: t.Any, region: str, cluster: str, address: str) -> str:
+def token(credentials: Credentials, region: str, cluster: str, address: str, now: datetime.datetime) -> str:
     """The token.
 
-    :arg credentials: Of botocore, frozen.
+    Signed here (AWS Signature Version 4, in the query), because botocore takes half a second to be read.
     """
-    url = f"{address}/?Action=GetCallerIdentity&Version=2011-06-15"
-    request = AWSRequest(method="GET", url=url, headers={"x-k8s-aws-id": cluster})
-    SigV4QueryAuth(credentials, "sts", region, expires=_SIGNED_FOR).add_auth(request)
-    return PREFIX + base64.urlsafe_b64encode(str(request.url).encode()).decode().rstrip("=")
+    url = urllib.parse.urlsplit(address)
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{stamp[:8]}/{region}/sts/aws4_request"
+    query = {
+        "Action": "GetCallerIdentity",
+        "Version": "2011-06-15",
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": f"{credentials.access_key}/{scope}",
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": str(_SIGNED_FOR),
+        "X-Amz-SignedHeaders": "host;x-k8s-aws-id",
+        **({"X-Amz-Security-Token": credentials.token} if credentials.token else {}),
+    }
+    text = urllib.parse.urlencode(sorted(query.items()), quote_via=urllib.parse.quote, safe="-_.~")
+    headers = f"host:{url.netloc}\nx-k8s-aws-id:{cluster}\n"
+    nothing = hashlib.sha256(b"").hexdigest()
+    request = "\n".join(("GET", "/", text, headers, query["X-Amz-SignedHeaders"], nothing))
+    to_sign = "\n".join((query["X-Amz-Algorithm"], stamp, scope, hashlib.sha256(request.encode()).hexdigest()))
+    key = f"AWS4{credentials.secret_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    signed = f"{url.scheme}://{url.netloc}/?{text}&X-Amz-Signature={signature}"
+    return PREFIX + base64.urlsafe_b64encode(signed.encode()).decode().rstrip("=")
 
 
-def credentials(region: str, profile: str, role: str) -> t.Any:
-    """Of the chain, or of a role that those may assume."""
+def find(region: str, profile: str, role: str, environment: t.Mapping[str, str]) -> Credentials:
+    """Credentials of the chain, or of a role that those may assume.
+
+    :raises RuntimeError: there are none.
+    """
+    key, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
+    if key and secret and not profile and not role:
+        # The first of the chain.
+        return Credentials(key, secret, environment.get("AWS_SESSION_TOKEN", ""))
+    import botocore.session  # noqa: PLC0415 (only where it is needed)
+
     session = botocore.session.Session(profile=profile or None)
     found = session.get_credentials()
     if found is None:
-        raise SystemExit("No AWS credentials were found. `aws sts get-caller-identity` shows what the chain finds.")
-    if not role:
-        return found.get_frozen_credentials()
-    answer = session.create_client("sts", region_name=region).assume_role(RoleArn=role, RoleSessionName="hubspoke")
-    given = answer["Credentials"]
-    return ReadOnlyCredentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        raise RuntimeError("No AWS credentials were found. `aws sts get-caller-identity` shows what the chain finds.")
+    if role:
+        answer = session.create_client("sts", region_name=region).assume_role(RoleArn=role, RoleSessionName="hubspoke")
+        given = answer["Credentials"]
+        return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    frozen = found.get_frozen_credentials()
+    return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
 
 
 def main(arguments: list[str]) -> int:
@@ -75,15 +105,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--profile", default="")
     given = parser.parse_args(arguments)
     try:
-        if IMPORT_ERROR:
-            raise IMPORT_ERROR
-        found = credentials(given.region, given.profile, given.role)
-        text = token(found, given.region, given.cluster, endpoint(given.region, os.environ))
+        found = find(given.region, given.profile, given.role, os.environ)
+        now = datetime.datetime.now(datetime.UTC)
+        text = token(found, given.region, given.cluster, endpoint(given.region, os.environ), now)
     except Exception as error:  # whatever it is, one line for whoever called
         sys.stderr.write(f"No token for the EKS cluster {given.cluster}: {error}\n")
         return 1
-    expires = datetime.datetime.now(datetime.UTC) + _LIVES
-    status = {"token": text, "expirationTimestamp": expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    expires = (now + _LIVES).strftime("%Y-%m-%dT%H:%M:%SZ")
+    status = {"token": text, "expirationTimestamp": expires}
     sys.stdout.write(json.dumps({"apiVersion": API, "kind": "ExecCredential", "status": status}) + "\n")
     return 0
 

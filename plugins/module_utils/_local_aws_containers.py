@@ -54,7 +54,7 @@ def _assume(sts: Sts, cluster: Cluster, association: Shape) -> t.Any:
     }
     session = f"eks-{cluster.name}-{account}"[:64]
     given = {} if association.get("disableSessionTags") else tags
-    taken = sts.assume_for_service(SERVICE, cluster.region, association["roleArn"], session, given)
+    taken = sts.assume_for_service(SERVICE, cluster.shape["arn"], association["roleArn"], session, given)
     if target := association.get("targetRoleArn"):
         first = moto.caller(taken.access_key_id)
         return sts.assume(

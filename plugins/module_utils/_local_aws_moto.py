@@ -142,7 +142,8 @@ def check_role(arn: str, service: str, **fields: t.Any) -> None:
     """:raises AwsError: a service may not take that role."""
     document = trust_policy(arn)
     subject = trust.Subject(service=service)
-    if document is None or trust.admits(document, "sts:AssumeRole", subject) != trust.ADMITTED:
+    admitted = document and trust.admits(document, "sts:AssumeRole", subject, unconditionally=True) == trust.ADMITTED
+    if not admitted:
         raise invalid(
             f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not "
             f"correct (service principal {service})",

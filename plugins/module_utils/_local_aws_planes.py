@@ -220,7 +220,7 @@ class KwokPlanes:
 
 def plane_name(account: str, region: str, name: str) -> str:
     """A name that kwok can take, of its own for each cluster."""
-    short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:20].strip("-")
+    short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:20].strip("-") or "eks"
     return f"{short}-{hashlib.sha256(f'{account}/{region}/{name}'.encode()).hexdigest()[:8]}"
 
 

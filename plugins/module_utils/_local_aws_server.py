@@ -24,6 +24,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_cont
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_planes import KwokPlanes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_sts import Sts
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_world import Settings, World
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import MARK
 
 HOST = "127.0.0.1"
 
@@ -57,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--settings", type=json.loads, default={}, help="JSON, as POST /local-aws/settings takes it")
     parser.add_argument("--directory", help="folder of the control planes, which nothing else may be in")
     parser.add_argument("--tools", type=json.loads, default={}, help="JSON of program to path; PATH has the others")
+    parser.add_argument("--clear", action="store_true", help="only remove the control planes that an earlier life left")
     given = parser.parse_args(arguments)
     settings = Settings()
     settings.update(given.settings)
@@ -64,8 +66,14 @@ def main(arguments: list[str] | None = None) -> int:
     if given.directory:
         planes = KwokPlanes(given.directory, given.tools, f"http://{HOST}:{given.port}{CONTROL}{authenticator.PATH}")
         planes.clear()
+        if given.clear:
+            return 0
         world.planes = planes
         planes.keep(world)
+    # Policies that AWS itself offers to everybody.
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    # Control planes leave the session that the supervisor watches; with its mark they would be taken for left behind.
+    os.environ.pop(MARK, None)
     # Its own requests to API servers on this machine are nobody else's.
     for name in ("KUBECONFIG", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         os.environ.pop(name, None)

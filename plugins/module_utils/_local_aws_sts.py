@@ -85,16 +85,18 @@ class Sts:
             raise AwsError("ValidationError", text)
         return self._give(region, role, session, duration, tags)
 
-    def assume_for_service(self, service: str, region: str, role: str, session: str, tags: Mapping[str, str]) -> t.Any:
+    def assume_for_service(self, service: str, source: str, role: str, session: str, tags: Mapping[str, str]) -> t.Any:
         """Let one of AWS's own services take a role, with tags on the session if there are any.
 
+        :arg source: ARN of what it does so for.
         :raises AwsError: it may not.
         """
         for action in ("sts:AssumeRole", *(["sts:TagSession"] if tags else [])):
-            subject = trust.Subject(service=service, context=_requested(tags))
+            context = {"aws:SourceArn": source, "aws:SourceAccount": source.split(":")[4]}
+            subject = trust.Subject(service=service, context=context | _requested(tags))
             if self._admits(role, action, subject) == trust.REFUSED:
                 raise _denied(service, action, role)
-        return self._give(region, role, session, 3600, tags)
+        return self._give(source.split(":")[3], role, session, 3600, tags)
 
     def _admits(self, role: str, action: str, subject: trust.Subject) -> str:
         document = moto.trust_policy(role)

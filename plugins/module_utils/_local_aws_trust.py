@@ -40,8 +40,10 @@ class Subject:
 ADMITTED, BY_ACCOUNT, REFUSED = "admitted", "by account", "refused"
 
 
-def admits(document: Document, action: str, subject: Subject) -> str:
+def admits(document: Document, action: str, subject: Subject, *, unconditionally: bool = False) -> str:
     """What a trust policy says.
+
+    :arg unconditionally: Take conditions as met: nothing is assumed yet.
 
     Returns ADMITTED, BY_ACCOUNT where it admits the subject's whole account, which is then to say for itself whether
     the subject may, or REFUSED.
@@ -50,7 +52,7 @@ def admits(document: Document, action: str, subject: Subject) -> str:
         (statement.get("Effect"), verdict)
         for statement in _list(document.get("Statement"))
         if _matches(_list(statement.get("Action")), action)
-        and _conditions(statement.get("Condition") or {}, subject.context)
+        and (unconditionally or _conditions(statement.get("Condition") or {}, subject.context))
         and (verdict := _principal(statement.get("Principal"), subject)) != REFUSED
     ]
     allowed = {verdict for effect, verdict in verdicts if effect == "Allow"}

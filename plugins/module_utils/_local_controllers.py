@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import typing as t
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_install import version_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import socket_path
@@ -119,6 +120,8 @@ class Setting:
     :arg directory: Folder of the set of processes.
     :arg kubeconfig: Contents of the kubeconfig that they get.
     :arg environment: Further variables for each of them.
+    :arg pod_identity: Where each gets the AWS credentials of its service account, by appending its name; with the
+        region that signs its requests.
     """
 
     tools: t.Mapping[str, str]
@@ -127,6 +130,8 @@ class Setting:
     port_base: int
     environment: t.Mapping[str, t.Any]
     notifications: bool = False
+    pod_identity: str = ""
+    region: str = ""
 
 
 def ports(port_base: int) -> dict[str, int]:
@@ -208,6 +213,7 @@ def _process(name: str, component: Component, container: t.Mapping[str, t.Any], 
         "environment": {
             **container["environment"],
             **_own_environment(folder, setting),
+            **_aws_environment(name, setting),
             **{str(key): value for key, value in setting.environment.items()},
         },
         "secret_environment": dict(container["secret_environment"]),
@@ -240,6 +246,22 @@ def _own_environment(folder: pathlib.Path, setting: Setting) -> dict[str, str]:
         # The API server is reached through the kubeconfig, and stays `https://kubernetes.default.svc` to Applications.
         "ARGOCD_FAKE_IN_CLUSTER": "true",
         "ARGOCD_CONTROLLER_REPLICAS": "1",
+    }
+
+
+def _aws_environment(name: str, setting: Setting) -> dict[str, str]:
+    """What EKS Pod Identity puts into a pod: its service account is called as the program is."""
+    if not setting.pod_identity:
+        return {}
+    address = urlsplit(setting.pod_identity)
+    return {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{setting.pod_identity}/{name}",
+        # Whoever reaches the address of a pod has no secret to show; the SDKs want something.
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": name,
+        "AWS_ENDPOINT_URL": f"{address.scheme}://{address.netloc}",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # Argo CD has no setting for the region that signs tokens: it is this one, for the clusters of all regions.
+        "AWS_REGION": setting.region,
     }
 
 

@@ -215,7 +215,7 @@ def run(task: Task) -> Result:
     identities, schedules = params["pod_identities"], params["schedules"]
     keys = {(each["namespace"], each["service_account"]) for each in identities}
     differences = [
-        *details.rule_differences(rules, reader.rules(group) if rules and group else set(), group),
+        *details.rule_differences(rules, reader.group(group) if rules and group else {}),
         *details.identity_differences(identities, reader.identities(keys) if identities else {}),
         *details.schedule_differences(schedules, reader.schedules() if schedules else {}),
     ]

@@ -170,7 +170,7 @@ nat_gateways:
   type: list
   elements: dict
 found:
-  description: Everything that is there and has an id, for its removal.
+  description: Everything of the cluster's that is there, for its removal.
   returned: success
   type: list
   elements: dict
@@ -184,16 +184,20 @@ found:
     name:
       description: Its name.
       type: str
+    cidr:
+      description: Network of a subnet.
+      type: str
 """
 
 import typing as t
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _eks_network_found as found_
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _eks_network_plan as planning
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import CONNECTION_SPEC
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_difference import result_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network import connector, read
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_found import GONE, Found
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_wanted import Wanted, wanted
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_wanted import OWNER, Wanted, wanted
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
 
 SPEC: dict[str, t.Any] = {
@@ -240,13 +244,18 @@ def _ids(target: Wanted, found: Found) -> Result:
     """What the rest of the cluster is made in, and what there is to remove."""
     by_cidr = {subnet.cidr: subnet.id for subnet in found.subnets}
     subnets = [(subnet.public, by_cidr[subnet.cidr]) for subnet in target.subnets if subnet.cidr in by_cidr]
-    things: list[tuple[str, t.Any]] = [
+    mine = [each for each in (*found.tables, *found.subnets, *found.gateways) if each.tags.get(OWNER) == target.cluster]
+    kinds = {found_.Table: planning.TABLE, found_.FoundSubnet: planning.SUBNET, found_.Thing: planning.GATEWAY}
+    things: list[tuple[str, found_.Thing]] = [
+        *((planning.PEERING, each) for each in found.peerings if each.status not in GONE),
         *((planning.ENDPOINT, each) for each in found.endpoints if each.state not in GONE),
         *((planning.NAT, each) for each in found.nats if each.state not in GONE),
-        *((planning.PEERING, each) for each in found.peerings if each.status not in GONE),
-        *((planning.TABLE, each) for each in found.tables if not each.main),
-        *((planning.SUBNET, each) for each in found.subnets),
-        *((planning.GATEWAY, each) for each in found.gateways),
+        *((kinds[type(each)], each) for each in mine),
+        *(
+            (planning.GROUP, found_.Thing(id_, {"Name": name}))
+            for name, id_ in found.groups.items()
+            if name == target.group
+        ),
         *((planning.VPC, each) for each in (found.vpc,) if each),
     ]
     return {
@@ -254,7 +263,9 @@ def _ids(target: Wanted, found: Found) -> Result:
         "private_subnet_ids": [id_ for public, id_ in subnets if not public],
         "public_subnet_ids": [id_ for public, id_ in subnets if public],
         "nat_gateways": [{"id": nat.id, "state": nat.state} for nat in found.nats],
-        "found": [{"kind": kind, "id": each.id, "name": each.name} for kind, each in things],
+        "found": [
+            {"kind": kind, "id": each.id, "name": each.name, "cidr": getattr(each, "cidr", "")} for kind, each in things
+        ],
     }
 
 

@@ -1,305 +1,408 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Modules eks_cluster and eks_cluster_info against a backend that knows botocore's model."""
+"""What role eks_cluster makes of an inventory: roles, identities, rules, schedules; kubeconfig and token."""
 
 from __future__ import annotations
 
+import base64
+import datetime
+import json
+import pathlib
+import stat
+import subprocess
+import sys
 import typing as t
+import urllib.parse
 
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
 import pytest
+import readmes
 import yaml
+from ansible.errors import AnsibleFilterError
 
+from ansible_collections.hubspoke.bootstrap.plugins.filter import eks_cluster_wanted as filter_
+from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_left import eks_cluster_left
+from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_schedules import eks_cluster_schedules
+from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_wanted import eks_cluster_wanted
+from ansible_collections.hubspoke.bootstrap.plugins.filter.registration_clusters import registration_clusters
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _eks_details as details
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _eks_kubeconfig as kubeconfig
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _eks_policies as policies
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _eks_token as token
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.modules import eks_cluster, eks_cluster_info
+from ansible_collections.hubspoke.bootstrap.plugins.modules import eks_kubeconfig
 
-from .eks_backend import ACCOUNT, REGION, Backend, Request, Store, refused
-from .eks_walk import Runs
+Object = dict[str, t.Any]
+ACCOUNT = "111122223333"
+SETTINGS: Object = {
+    "name": "tokyo",
+    "region": "ap-northeast-1",
+    "account": ACCOUNT,
+    "partition": "aws",
+    "dns_zones": [],
+    "secrets": ["prod/*"],
+    "role_arn": "",
+    "node_role_arn": "",
+    "node_policies": [],
+    "spoke_roles": [],
+    "argocd_namespace": "argocd",
+    "pod_identities": [],
+    "access_entries": [],
+    "peers": [],
+    "vpc_cidr": "10.20.0.0/16",
+    "node_groups": [],
+    "security_rules": [],
+}
+HUB = {"cluster_provider": "eks", "cluster_name": "seoul", "cluster_account": ACCOUNT}
+LARGEST_INLINE_POLICY = 10_240
 
-KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
-SEOUL: dict[str, t.Any] = {
-    "role_arn": f"arn:aws:iam::{ACCOUNT}:role/seoul",
-    "subnet_ids": ["subnet-b", "subnet-a"],
-    "version": "1.33",
-    "tags": {"team": "platform"},
+
+def wanted(changes: Object | None = None, **options: t.Any) -> Object:
+    return eks_cluster_wanted({**SETTINGS, **(changes or {})}, **options)
+
+
+def _statements(role: Object) -> list[Object]:
+    return [statement for policy in role["inline_policies"].values() for statement in policy["Statement"]]
+
+
+def test_a_cluster_has_its_own_two_roles() -> None:
+    made = wanted()
+    assert [role["name"] for role in made["roles"]] == ["tokyo-cluster", "tokyo-node"]
+    assert made["cluster_role_arn"] == f"arn:aws:iam::{ACCOUNT}:role/tokyo-cluster"
+    assert "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly" in made["roles"][1]["managed_policies"]
+    given = wanted({"role_arn": "arn:a", "node_role_arn": "arn:b"})
+    assert (given["roles"], given["cluster_role_arn"], given["node_role_arn"]) == ([], "arn:a", "arn:b")
+
+
+def test_the_hub_may_take_on_the_roles_of_spokes() -> None:
+    made = wanted({"name": "seoul"}, hub=HUB, is_hub=True)
+    accounts = ["argocd-application-controller", "argocd-applicationset-controller", "argocd-server"]
+    assert [each["service_account"] for each in made["pod_identities"]] == accounts
+    assert {each["role_arn"] for each in made["pod_identities"]} == {f"arn:aws:iam::{ACCOUNT}:role/seoul-argocd-hub"}
+    (role,) = [each for each in made["roles"] if each["name"] == "seoul-argocd-hub"]
+    assert role["trust"]["Statement"][0]["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+    (statement,) = _statements(role)
+    assert statement["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/*-argocd-spoke"]
+    assert made["spoke_role_arn"] == ""
+
+
+def test_a_spoke_lets_exactly_the_hubs_role_in() -> None:
+    made = wanted(hub={**HUB, "cluster_account": "444455556666"}, is_spoke=True)
+    assert made["spoke_role_arn"] == f"arn:aws:iam::{ACCOUNT}:role/tokyo-argocd-spoke"
+    (entry,) = made["access_entries"]
+    assert entry == {
+        "principal_arn": made["spoke_role_arn"],
+        "policies": [{"policy": "AmazonEKSClusterAdminPolicy"}],
+    }
+    (role,) = [each for each in made["roles"] if each["name"] == "tokyo-argocd-spoke"]
+    (statement,) = role["trust"]["Statement"]
+    assert statement["Principal"] == {"AWS": "arn:aws:iam::444455556666:root"}
+    hub_role = "arn:aws:iam::444455556666:role/seoul-argocd-hub"
+    assert statement["Condition"] == {"ArnEquals": {"aws:PrincipalArn": hub_role}}
+
+
+@pytest.mark.parametrize("hub", [{}, {"cluster_provider": "kind"}])
+def test_a_hub_elsewhere_gets_no_role(hub: Object) -> None:
+    made = wanted(hub=hub, is_spoke=True)
+    assert (made["spoke_role_arn"], made["access_entries"]) == ("", [])
+
+
+def test_of_two_peers_in_one_run_one_asks() -> None:
+    peers = {"peers": [{"name": "seoul", "region": "r", "cidr": "10.10.0.0/16"}]}
+    assert wanted(peers)["peers"][0]["requested_here"]
+    assert not wanted(peers, play_hosts=["seoul", "tokyo"])["peers"][0]["requested_here"]
+    other = {"name": "seoul", "peers": [{"name": "tokyo", "region": "r", "cidr": "10.20.0.0/16"}]}
+    assert wanted(other, play_hosts=["seoul", "tokyo"])["peers"][0]["requested_here"]
+
+
+def test_service_accounts_may_share_a_role_or_bring_one() -> None:
+    identities = [
+        {"namespace": "a", "service_account": "one", "role": "shared", "policies": ["external-secrets"]},
+        {"namespace": "a", "service_account": "two", "role": "shared"},
+        {"namespace": "b", "service_account": "three", "role_arn": "arn:given"},
+    ]
+    made = wanted({"pod_identities": identities})
+    assert [role["name"] for role in made["roles"]][2:] == ["shared"]
+    arns = [each["role_arn"] for each in made["pod_identities"]]
+    assert arns == [f"arn:aws:iam::{ACCOUNT}:role/shared"] * 2 + ["arn:given"]
+    read = _statements(made["roles"][2])[0]
+    assert read["Resource"] == [f"arn:aws:secretsmanager:ap-northeast-1:{ACCOUNT}:secret:prod/*"]
+
+
+def test_an_unknown_policy_is_refused_with_those_there_are() -> None:
+    identity = {"namespace": "a", "service_account": "one", "policies": ["external-dn"]}
+    with pytest.raises(AnsibleFilterError, match=r"unknown policy external-dn\. .*external-dns"):
+        wanted({"pod_identities": [identity]})
+
+
+@pytest.mark.parametrize("name", sorted(policies.KNOWN))
+def test_policies_fit_into_a_role(name: str) -> None:
+    scope: Object = {"partition": "aws", "region": "r", "account": ACCOUNT, "dns_zones": (), "secrets": ()}
+    document = policies.KNOWN[name](**scope)
+    assert len(json.dumps(document, separators=(",", ":"))) < LARGEST_INLINE_POLICY
+    for statement in document["Statement"]:
+        assert statement["Effect"] == "Allow"
+        assert "*" not in statement["Action"]
+
+
+def test_security_rules_name_networks() -> None:
+    settings = {
+        "peers": [{"name": "seoul", "region": "r", "cidr": "10.10.0.0/16"}],
+        "security_rules": [
+            {"ports": "15001-15021"},
+            {"ports": "53", "protocol": "udp", "sources": ["vpc", "peers", "192.168.0.0/24"]},
+        ],
+    }
+    rules = details.rules(wanted(settings)["security_rules"])
+    assert set(rules) == {
+        ("tcp", 443, 443, "10.10.0.0/16"),
+        ("tcp", 15001, 15021, "10.20.0.0/16"),
+        ("udp", 53, 53, "10.20.0.0/16"),
+        ("udp", 53, 53, "10.10.0.0/16"),
+        ("udp", 53, 53, "192.168.0.0/24"),
+    }
+    with pytest.raises(HubspokeError, match="ports https"):
+        details.rules([{"ports": "https", "protocol": "tcp", "sources": []}])
+
+
+def test_only_missing_rules_are_differences() -> None:
+    rules = {("tcp", 443, 443, "10.10.0.0/16"): "API", ("tcp", 53, 53, "10.20.0.0/16"): ""}
+    permission = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.10.0.0/16"}]}
+    group = {
+        "GroupId": "sg-1",
+        "GroupName": "g",
+        "Description": "d",
+        "IpPermissions": [permission, {"IpProtocol": "-1"}],
+    }
+    (difference,) = details.rule_differences(rules, group)
+    assert (difference.arguments["group_id"], difference.arguments["to_port"], difference.ready) == ("sg-1", 53, True)
+    assert [each.ready for each in details.rule_differences(rules, {})] == [False, False]
+
+
+def test_identities_are_compared_by_their_role() -> None:
+    wanted_ = [{"namespace": "a", "service_account": "one", "role_arn": "arn:1"}]
+    assert details.identity_differences(wanted_, {("a", "one"): "arn:1"}) == []
+    assert [each.action for each in details.identity_differences(wanted_, {("a", "one"): "arn:2"})] == ["update"]
+    assert [each.action for each in details.identity_differences(wanted_, {})] == ["create"]
+
+
+UP: Object = {
+    "name": "up",
+    "recurrence": "0 8 * * 1-5",
+    "time_zone": "Asia/Seoul",
+    "min_size": 1,
+    "max_size": 3,
+    "desired_size": 1,
 }
 
 
-class Clusters(Backend):
-    """EKS with clusters."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.store = Store("cluster")
-
-    def tagged(self, arn: str) -> Request:
-        found = self.store.by_arn(arn, "arn")
-        assert found
-        return found
-
-    def do_create_cluster(self, request: Request) -> Request:
-        name, vpc = request["name"], request["resourcesVpcConfig"]
-        item = {
-            "version": "1.35",
-            "upgradePolicy": {"supportType": "EXTENDED"},
-            **{key: value for key, value in request.items() if key not in ("logging", "bootstrapSelfManagedAddons")},
-            "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{name}",
-            "endpoint": "https://example.eks.amazonaws.com",
-            "certificateAuthority": {"data": "Q0E="},
-            "identity": {"oidc": {"issuer": "https://oidc.example.com"}},
-            "resourcesVpcConfig": {
-                "endpointPublicAccess": True,
-                "publicAccessCidrs": ["0.0.0.0/0"],
-                **vpc,
-                "vpcId": "vpc-1",
-                "clusterSecurityGroupId": "sg-1",
-            },
-            "logging": self._logging({}, request.get("logging", {})),
-        }
-        return {"cluster": self.store.add((name,), item)}
-
-    @staticmethod
-    def _logging(actual: Request, wanted: Request) -> Request:
-        state = {kind: item["enabled"] for item in actual.get("clusterLogging", []) for kind in item["types"]}
-        state |= {kind: item["enabled"] for item in wanted.get("clusterLogging", []) for kind in item["types"]}
-        return {
-            "clusterLogging": [
-                {"types": [kind for kind in state if state[kind] is enabled], "enabled": enabled}
-                for enabled in (True, False)
-            ]
-        }
-
-    def do_describe_cluster(self, request: Request) -> Request:
-        return {"cluster": self.store.look((request["name"],))}
-
-    def do_list_clusters(self, request: Request) -> Request:
-        return {"clusters": [name for (name,) in self.store.items]}
-
-    def do_delete_cluster(self, request: Request) -> Request:
-        if self.store.get((request["name"],)).get("deletionProtection"):
-            raise refused("InvalidRequestException", "protected")
-        return {"cluster": self.store.remove((request["name"],))}
-
-    def do_describe_cluster_versions(self, request: Request) -> Request:
-        return {"clusterVersions": [{"clusterVersion": f"1.{number}"} for number in (33, 34, 35, 36)]}
-
-    def _changed(self, name: str) -> Request:
-        item = self.store.get((name,))
-        if item["status"] != "ACTIVE":
-            raise refused("ResourceInUseException", "an update is in progress")
-        item["status"] = "UPDATING"
-        return item
-
-    def do_update_cluster_config(self, request: Request) -> Request:
-        parts = set(request) - {"name", "clientRequestToken"}
-        assert len(parts) == 1, f"EKS takes one kind of change at a time: {parts}"
-        vpc = set(request.get("resourcesVpcConfig", {}))
-        assert not (vpc & {"subnetIds", "securityGroupIds"} and vpc - {"subnetIds", "securityGroupIds"}), vpc
-        item = self._changed(request["name"])
-        for part in parts:
-            value = request[part]
-            if part == "logging":
-                value = self._logging(item["logging"], value)
-            item[part] = {**item.get(part, {}), **value} if isinstance(value, dict) else value
-        return self.started()
-
-    def do_update_cluster_version(self, request: Request) -> Request:
-        self._changed(request["name"])["version"] = request["version"]
-        return self.started("VersionUpdate")
-
-    def do_associate_encryption_config(self, request: Request) -> Request:
-        self._changed(request["clusterName"])["encryptionConfig"] = request["encryptionConfig"]
-        return self.started("AssociateEncryptionConfig")
-
-
-@pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
-    return Runs(eks_cluster, Clusters(), monkeypatch, name="seoul")
-
-
-@pytest.fixture
-def there(runs: Runs) -> Runs:
-    """The cluster is there already."""
-    runs.run(**SEOUL)
-    return runs
-
-
-def test_the_walk(runs: Runs) -> None:
-    created = runs.both(**SEOUL)
-    assert created["actions"] == ["created"]
-    assert created["cluster"]["status"] == "ACTIVE"
-    assert created["cluster"]["subnet_ids"] == ["subnet-a", "subnet-b"]
-    assert created["cluster"]["authentication_mode"] == "API"
-    assert created["cluster"]["tags"] == {"team": "platform"}
-    assert created["diff"]["before"] == ""
-    assert yaml.safe_load(created["diff"]["after"])["version"] == "1.33"
-    runs.same(**SEOUL)
-
-    modified: dict[str, t.Any] = {
-        **SEOUL,
-        "subnet_ids": ["subnet-a", "subnet-c"],
-        "security_group_ids": ["sg-2"],
-        "endpoint_private_access": True,
-        "public_access_cidrs": ["203.0.113.0/24"],
-        "logging": ["audit", "api"],
-        "encryption_key_arn": KEY_ARN,
-        "upgrade_policy": "STANDARD",
-        "deletion_protection": True,
-        "zonal_shift": True,
-        "version": "1.34",
-        "tags": {"stage": "prod"},
+def test_schedules_follow_their_groups() -> None:
+    group = {"item": {"name": "spot", "schedules": [UP]}, "nodegroup": {"autoscaling_groups": ["eks-spot-1"]}}
+    planned = {"item": {"name": "later", "schedules": [{**UP, "name": "down"}]}}
+    schedules = eks_cluster_schedules({"results": [group, planned]})
+    assert [(each["node_group"], each["group"]) for each in schedules] == [("spot", "eks-spot-1"), ("later", "")]
+    described = {
+        "Recurrence": "0 8 * * 1-5",
+        "TimeZone": "Asia/Seoul",
+        "MinSize": 1,
+        "MaxSize": 3,
+        "DesiredCapacity": 1,
     }
-    done = runs.both(**modified)
-    assert done["actions"] == [
-        "subnet_ids: [subnet-a, subnet-b] → [subnet-a, subnet-c], security_group_ids: [] → [sg-2]",
-        "endpoint_private_access: false → true, public_access_cidrs: [0.0.0.0/0] → [203.0.113.0/24]",
-        "logging: [] → [api, audit]",
-        "upgrade_policy: EXTENDED → STANDARD",
-        "deletion_protection: false → true",
-        "zonal_shift: false → true",
-        f"encryption_key_arn: none → {KEY_ARN}",
-        "version: 1.33 → 1.34",
-        "tags: stage=prod",
-        "tags: without team",
+    found = {("eks-spot-1", "up"): details.schedule(described)}
+    differences = details.schedule_differences(schedules, found)
+    assert [(each.name, each.action, each.ready) for each in differences] == [("down of later", "create", False)]
+    moved = {("eks-spot-1", "up"): details.schedule({**described, "TimeZone": None})}
+    assert [each.action for each in details.schedule_differences(schedules[:1], moved)] == ["update"]
+
+
+def test_what_is_left_is_named() -> None:
+    interfaces = [{"id": "eni-1", "description": "ELB app/k8s-a"}, {"network_interface_id": "eni-2", "description": ""}]
+    assert eks_cluster_left(interfaces) == "eni-1 (ELB app/k8s-a), eni-2"
+
+
+def test_node_groups_leave_out_what_the_role_specifies() -> None:
+    options = readmes.specification(readmes.ROOT / "roles/eks_cluster")["main"]["options"]
+    fields = options["eks_cluster_node_groups"]["options"]
+    specified = {name: field["default"] for name, field in fields.items() if "default" in field}
+    assert {**specified, "release_version": "", "subnet_ids": []} == filter_._NODE_GROUP
+
+
+def test_an_eks_spoke_is_registered_by_its_role() -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/tokyo-argocd-spoke"
+    spoke = {
+        "cluster_name": "tokyo",
+        "cluster_present": True,
+        "cluster_provider_used": "eks",
+        "cluster_hub_address": "https://a.eks.amazonaws.com",
+        "cluster_argocd_role_arn": role,
+    }
+
+    def registered(**more: t.Any) -> Object:
+        hosts: Object = {"seoul": {"cluster_name": "seoul"}, "tokyo": {**spoke, **more}}
+        clusters = registration_clusters(["tokyo"], hostvars=hosts, hub="seoul", defaults={"token_lifetime": "30d"})
+        result: Object = clusters["clusters"][1]
+        return result
+
+    found = registered()
+    assert (found["credential"], found["aws"]) == ("aws", {"cluster_name": "tokyo", "role_arn": role})
+    assert "token_lifetime" not in found
+    assert registered(cluster_registration_options={"credential": "bearer_token"})["credential"] == "bearer_token"
+    assert "aws" not in registered(cluster_argocd_role_arn="")
+
+
+# Inventories
+
+INVENTORIES = pathlib.Path(readmes.ROOT) / "inventories"
+
+
+def test_both_inventories_say_the_same_of_all() -> None:
+    common = [
+        (INVENTORIES / region / "group_vars/all.yml").read_text(encoding="utf-8") for region in ("seoul", "tokyo")
     ]
-    assert {key: done["cluster"][key] for key in ("version", "logging", "tags")} == {
-        "version": "1.34",
-        "logging": ["api", "audit"],
-        "tags": {"stage": "prod"},
+    assert common[0] == common[1]
+
+
+def test_tokyo_alone_adopts_the_hub_and_seoul_overrides_that() -> None:
+    hub = yaml.safe_load((INVENTORIES / "tokyo/group_vars/hub.yml").read_text(encoding="utf-8"))
+    hosts = yaml.safe_load((INVENTORIES / "seoul/hosts.yml").read_text(encoding="utf-8"))
+    assert hub["cluster_state"] == "adopted"
+    assert hosts["hub"]["hosts"]["lionpay-seoul"]["cluster_state"] == "present"
+
+
+# Kubeconfig and token
+
+CLUSTER = {
+    "endpoint": "https://a.eks.amazonaws.com",
+    "certificate_authority": "Q0E=",
+    "arn": "arn:aws:eks:r:1:cluster/c",
+}
+
+
+def _kubeconfig(make_task: t.Callable[..., t.Any], path: pathlib.Path, check: bool = False, **changes: t.Any) -> Object:
+    params = {
+        "path": str(path),
+        "state": "present",
+        "cluster": CLUSTER,
+        "name": "c",
+        "region": "ap-northeast-1",
+        "profile": "",
+        "role_arn": "",
+        "python": sys.executable,
+        "program": "",
+        "endpoint_url": "",
+        **changes,
     }
-    runs.same(**modified)
-    assert runs.run(logging=[])["actions"] == ["logging: [api, audit] → []"]
-
-    gone = runs.both(state="absent", deletion_protection=False)
-    assert gone["actions"] == ["deletion_protection: true → false", "deleted"]
-    assert gone["cluster"] == {}
-    assert gone["diff"]["after"] == ""
-    runs.same(state="absent", deletion_protection=False)
+    task, *_rest = make_task(params, check_mode=check)
+    result: Object = eks_kubeconfig.run(task)
+    return result
 
 
-def test_a_private_cluster_that_ignores_its_list(runs: Runs) -> None:
-    private = {**SEOUL, "endpoint_public_access": False, "public_access_cidrs": ["203.0.113.0/24"]}
-    runs.both(**private)
-    runs.same(**private)
+def test_a_kubeconfig_walks(make_task: t.Callable[..., t.Any], tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "clusters/c/kubeconfig"
+    assert _kubeconfig(make_task, path, check=True)["changed"]
+    assert not path.exists()
+    assert _kubeconfig(make_task, path)["changed"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not _kubeconfig(make_task, path)["changed"]
+    path.chmod(0o644)
+    assert _kubeconfig(make_task, path)["changed"]
+    changed = _kubeconfig(make_task, path, role_arn="arn:role")
+    assert changed["changed"]
+    assert "+" not in changed["diff"]["before"]
+    assert "--role=arn:role" in changed["diff"]["after"]
+    assert _kubeconfig(make_task, path, state="absent", check=True)["changed"]
+    assert _kubeconfig(make_task, path, state="absent")["changed"]
+    assert not path.parent.exists()
+    assert not _kubeconfig(make_task, path, state="absent")["changed"]
 
 
-def test_what_is_left_out_is_left_alone(there: Runs) -> None:
-    there.run(logging=["api"], zonal_shift=True)
-    there.same()
-    there.same(tags={}, purge_tags=False)
-    assert there.run(tags={})["actions"] == ["tags: without team"]
+def test_without_a_cluster_nothing_is_written(make_task: t.Callable[..., t.Any], tmp_path: pathlib.Path) -> None:
+    result = _kubeconfig(make_task, tmp_path / "kubeconfig", cluster={"endpoint": None})
+    assert (result["changed"], result["connection"]["present"]) == (False, False)
+    assert not (tmp_path / "kubeconfig").exists()
 
 
-def test_only_a_creation_hears_of_its_creator(there: Runs) -> None:
-    there.same(bootstrap_creator_admin=False, self_managed_addons=True)
+def test_only_a_rehearsal_is_told_its_credentials(make_task: t.Callable[..., t.Any], tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "kubeconfig"
+    _kubeconfig(make_task, path)
+    (user,) = yaml.safe_load(path.read_text())["users"]
+    assert "env" not in user["user"]["exec"]
+    local = {**CLUSTER, "endpoint": "https://127.0.0.1:6443"}
+    result = _kubeconfig(make_task, path, cluster=local, endpoint_url="http://127.0.0.1:24566")
+    assert result["connection"]["simulated"]
+    (user,) = yaml.safe_load(path.read_text())["users"]
+    names = {each["name"]: each["value"] for each in user["user"]["exec"]["env"]}
+    assert names["AWS_ENDPOINT_URL"] == "http://127.0.0.1:24566"
+    assert names["AWS_ACCESS_KEY_ID"] == "rehearsal"
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    ("url", "loopback"),
     [
-        ({"version": "1.32"}, "has version 1.33, and cannot go back to 1.32."),
-        ({"version": "1.36"}, 'one minor version at a time: 1.33 → 1.34 → 1.35 → 1.36. Set version to "1.34" first'),
-        ({"version": "1.3"}, "'1.3' is not a Kubernetes version of EKS. Write it as"),
-        ({"version": "v1.34"}, "'v1.34' is not a Kubernetes version"),
-        (
-            {"role_arn": "arn:other"},
-            f"changed in role_arn: role_arn: {SEOUL['role_arn']} → arn:other. Give what it has",
-        ),
-        ({"authentication_mode": "CONFIG_MAP"}, "authentication_mode: API → CONFIG_MAP"),
-        ({"state": "absent", "deletion_protection": True}, ""),
+        ("https://127.0.0.1:1", True),
+        ("http://localhost", True),
+        ("https://[::1]:1", True),
+        ("https://10.0.0.1", False),
+        ("https://a.eks.amazonaws.com", False),
+        ("", False),
     ],
 )
-def test_what_cannot_be(there: Runs, params: dict[str, t.Any], message: str) -> None:
-    if params.get("state"):
-        there.run(deletion_protection=True)
-        message = "has deletion protection. Set deletion_protection to false"
-    assert message in there.refused(**params)
+def test_loopback(url: str, loopback: bool) -> None:
+    assert kubeconfig.is_loopback(url) is loopback
 
 
-def test_a_key_cannot_be_changed(there: Runs) -> None:
-    there.run(encryption_key_arn=KEY_ARN)
-    assert "encryption_key_arn" in there.refused(encryption_key_arn=KEY_ARN + "2")
+def _run_token(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(token.__file__), "--region=ap-northeast-1", "--cluster=tokyo", *arguments]
+    clean = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
+    return subprocess.run(command, env={**clean, **environment}, capture_output=True, text=True, check=False)
 
 
-def test_an_unknown_version_is_refused_with_those_there_are(runs: Runs) -> None:
-    assert runs.refused(**{**SEOUL, "version": "1.40"}) == (
-        f"EKS in {REGION} has no version 1.40 for the cluster seoul. It has 1.36, 1.35, 1.34, 1.33."
+def test_a_token_is_a_presigned_question_to_sts_about_this_cluster() -> None:
+    done = _run_token({"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret"})
+    assert done.returncode == 0, done.stderr
+    text = json.loads(done.stdout)["status"]["token"]
+    assert text.startswith("k8s-aws-v1.")
+    assert "=" not in text
+    encoded = text.removeprefix("k8s-aws-v1.")
+    url = urllib.parse.urlsplit(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode())
+    assert (url.scheme, url.netloc) == ("https", "sts.ap-northeast-1.amazonaws.com")
+    query = dict(urllib.parse.parse_qsl(url.query))
+    assert query["Action"] == "GetCallerIdentity"
+    assert query["X-Amz-SignedHeaders"] == "host;x-k8s-aws-id"
+    assert query["X-Amz-Credential"].endswith("/ap-northeast-1/sts/aws4_request")
+    assert query["X-Amz-Expires"] == "60"
+    assert "not-a-secret" not in done.stdout
+
+
+@pytest.mark.parametrize("session", ["", "a+token/with=signs"])
+def test_it_is_signed_as_botocore_signs(session: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.datetime(2026, 3, 1, 12, 0, 0, tzinfo=datetime.UTC)
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda remove_tzinfo=True: now.replace(tzinfo=None))
+    address = "https://sts.ap-northeast-1.amazonaws.com"
+    request = botocore.awsrequest.AWSRequest(
+        method="GET", url=f"{address}/?Action=GetCallerIdentity&Version=2011-06-15", headers={"x-k8s-aws-id": "tokyo"}
     )
+    credentials = botocore.credentials.Credentials("AKIAEXAMPLE", "secret", session or None)
+    botocore.auth.SigV4QueryAuth(credentials, "sts", "ap-northeast-1", expires=60).add_auth(request)
+    ours = token.token(token.Credentials("AKIAEXAMPLE", "secret", session), "ap-northeast-1", "tokyo", address, now)
+    encoded = ours.removeprefix("k8s-aws-v1.")
+    url = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+
+    def parts(text: str) -> Object:
+        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(text).query))
+
+    assert parts(url) == parts(request.url)
 
 
-def test_who_may_not_read_versions_is_not_kept_from_creating(runs: Runs) -> None:
-    runs.backend.failures["describe_cluster_versions"] = [refused("AccessDeniedException", "no")]
-    assert runs.run(**SEOUL)["changed"]
+def test_without_credentials_one_line_says_so() -> None:
+    done = _run_token({})
+    assert done.returncode != 0
+    assert "No AWS credentials were found" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_nothing_there_and_too_little_said(runs: Runs) -> None:
-    assert "to create it role_arn and subnet_ids must be given" in runs.refused(version="1.34")
-
-
-def test_access_modes_go_one_by_one(runs: Runs) -> None:
-    runs.run(**SEOUL, authentication_mode="CONFIG_MAP")
-    assert runs.both(authentication_mode="API")["actions"] == [
-        "authentication_mode: CONFIG_MAP → API_AND_CONFIG_MAP",
-        "authentication_mode: API_AND_CONFIG_MAP → API",
-    ]
-    runs.same(authentication_mode="API")
-
-
-def test_an_update_that_eks_gives_up_fails(there: Runs) -> None:
-    there.backend.update_failure = [{"errorCode": "SubnetNotFound", "errorMessage": "subnet-x is gone"}]
-    with pytest.raises(HubspokeError, match=r"\(zonal_shift: .*\) failed: SubnetNotFound: subnet-x is gone") as error:
-        there.run(zonal_shift=True)
-    assert error.value.details["aws_code"] == "SubnetNotFound"
-
-
-def test_a_refusal_names_thing_code_and_remedy(runs: Runs) -> None:
-    runs.backend.failures["create_cluster"] = [
-        refused("UnsupportedAvailabilityZoneException", "not in this zone", validZones=["2a", "2c"])
-    ]
-    with pytest.raises(HubspokeError) as error:
-        runs.run(**SEOUL)
-    assert str(error.value) == (
-        "The cluster seoul cannot be created: UnsupportedAvailabilityZoneException: not in this zone. "
-        "Take subnets in other availability zones. AWS names 2a, 2c."
-    )
-    assert error.value.details == {
-        "aws_code": "UnsupportedAvailabilityZoneException",
-        "aws_action": "eks:CreateCluster",
-    }
-
-
-def test_one_that_failed_is_not_built_on(there: Runs) -> None:
-    there.backend.store.items["seoul",]["status"] = "FAILED"
-    issue = {"code": "IamRoleNotFound", "message": "no role"}
-    there.backend.store.items["seoul",]["health"] = {"issues": [issue]}
-    assert "is FAILED: IamRoleNotFound: no role. Delete it" in there.refused(**SEOUL)
-    assert there.both(state="absent")["changed"]
-
-
-def test_without_waiting(runs: Runs) -> None:
-    assert runs.run(**SEOUL, wait=False)["cluster"]["status"] == "CREATING"
-    assert runs.slept == []
-    # What is under way is waited for before it is changed.
-    assert runs.run(zonal_shift=True, wait=False)["changed"]
-
-
-def test_what_is_under_way_is_waited_for(there: Runs) -> None:
-    there.backend.store.items["seoul",]["status"] = "UPDATING"
-    asked = len(there.backend.calls)
-    there.run(**SEOUL)
-    assert len(there.backend.calls) == asked + 2
-    there.backend.store.items["seoul",]["status"] = "DELETING"
-    assert there.both(**SEOUL)["actions"] == ["created"]
-
-
-def test_it_takes_too_long(runs: Runs) -> None:
-    with pytest.raises(HubspokeError, match="The cluster seoul is still CREATING after 0 s"):
-        runs.run(**SEOUL, wait_timeout=0)
-
-
-def test_reading(monkeypatch: pytest.MonkeyPatch, there: Runs) -> None:
-    info = Runs(eks_cluster_info, there.backend, monkeypatch)
-    assert [cluster["name"] for cluster in info.run()["clusters"]] == ["seoul"]
-    (cluster,) = info.run(names=["seoul", "busan"])["clusters"]
-    assert cluster == there.run()["cluster"]
-    logged = info.run(debug_botocore_endpoint_logs=True)
-    assert logged["resource_actions"] == ["eks:DescribeCluster", "eks:ListClusters"]
+def test_the_region_of_china_has_its_own_address() -> None:
+    assert token.endpoint("cn-north-1", {}) == "https://sts.cn-north-1.amazonaws.com.cn"
+    assert token.endpoint("eu-west-1", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1/"}) == "http://127.0.0.1:1"
