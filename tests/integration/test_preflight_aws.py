@@ -9,6 +9,7 @@ nothing is wrong; expected.yml is as in invalid_inventories, and its `aws` says 
 from __future__ import annotations
 
 import collections
+import json
 import os
 import pathlib
 import re
@@ -147,18 +148,10 @@ def findings(folder: pathlib.Path, *sources: pathlib.Path, purpose: str = "boots
     return _preflight_checks.prepare(params, Probe(15), lambda *secrets: None).findings()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A collection whose role eks_cluster has at least the variables that preflight reads."""
-    if (ROOT / "roles/eks_cluster/meta/argument_specs.yml").exists():
-        return ROOT
-    made = tmp_path_factory.mktemp("collection")
-    (made / "toolchain").symlink_to(ROOT / "toolchain")
-    (made / "roles/eks_cluster/meta").mkdir(parents=True)
-    (made / "roles/dev_cluster").symlink_to(ROOT / "roles/dev_cluster")
-    specs = INVENTORIES / "argument_specs.yml"
-    (made / "roles/eks_cluster/meta/argument_specs.yml").write_bytes(specs.read_bytes())
-    return made
+@pytest.fixture
+def folder() -> pathlib.Path:
+    """The collection."""
+    return ROOT
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -218,6 +211,29 @@ def test_both_ways_of_running_say_the_same(
     assert SECRET not in here.output + there.output
     for pattern in expected.get("matches", ()):
         assert re.search(pattern, " ".join(here["msg"].split()))
+
+
+@pytest.mark.parametrize(
+    ("playbook", "case"), [("bootstrap.yml", "zone_only_one"), ("playbooks/teardown.yml", "deletion_protection")]
+)
+def test_a_playbook_stops_before_its_first_change(
+    playbook: str, case: str, aws: t.Callable[..., StandIn], play: t.Callable[..., t.Any]
+) -> None:
+    expected = yaml.safe_load((INVENTORIES / case / "expected.yml").read_text())
+    server = aws(expected.get("aws", {}))
+    run = play(
+        ROOT / playbook,
+        *("-i", str(INVENTORIES / case / "hosts.yml")),
+        *("-e", json.dumps({"preflight_skip": ["ports", "tools"], "preflight_timeout": 15})),
+        inventory=str(INVENTORIES / "common.yml"),
+        environment={"AWS_ENDPOINT_URL": server.address},
+    )
+    failed = [line["task"] for line in run.lines if line["status"] != "ok"]
+    assert (run.code, failed) == (2, ["Check everything that can be known before the first change"]), run.output
+    text = " ".join(run.lines[-1]["result"]["msg"].split())
+    assert all(re.search(pattern, text) for pattern in expected["matches"]), text
+    assert not any(line["result"].get("changed") for line in run.lines)
+    assert all(re.search(r"GET |[.]Get|[.]Describe", call) for call in server.behaviour.calls), server.behaviour.calls
 
 
 def test_a_throttled_answer_is_asked_for_again(aws: t.Callable[..., StandIn], folder: pathlib.Path) -> None:
