@@ -4,7 +4,7 @@
 
 ansible-test wants the collection at a path that ends in ansible_collections/<namespace>/<name>, under git, beside the
 collections it uses, and installs each test's requirements into an environment of its own. All that lies in .cache and
-is kept, so that only the first run is slow. Left out is pylint, for which ruff and mypy do.
+is kept, so that only the first run is slow. Left out are pylint and pep8, for which ruff and mypy do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache/sanity"
 COLLECTIONS = CACHE / "ansible_collections"
 COPY = COLLECTIONS / "hubspoke/bootstrap"
-LEFT_OUT = ("pylint",)
+LEFT_OUT = ("pylint", "pep8")
 
 # ansible-test fetches this script from a place of its own, unless it lies in its cache.
 _GET_PIP = """\
