@@ -34,6 +34,10 @@ options:
     description: Namespace of Argo CD.
     type: str
     default: argocd
+  cluster:
+    description: Name of the cluster that Applications are meant for which name none; by default the address of the hub itself.
+    type: str
+    default: ""
   projects:
     description: AppProjects.
     type: list
@@ -87,12 +91,17 @@ def gitops_definitions(
     sample: Object | None = None,
     default_project: bool = False,
     namespace: str = "argocd",
+    cluster: str = "",
     projects: t.Sequence[Object] = (),
     applications: t.Sequence[Object] = (),
     application_sets: t.Sequence[Object] = (),
 ) -> Object:
     """Full definitions of everything that is given in short."""
     root = _with_defaults(root or {}, sample)
+    if not root.get("destination"):
+        # An Argo CD that AWS runs does not know the hub by its address.
+        there = {"name": cluster} if cluster else {"server": IN_CLUSTER}
+        root["destination"] = {**there, "namespace": namespace}
     written = [application(root, root, namespace)] if root.get("repository") else []
     written += [application(item, {**root, "path": ".", "source": None}, namespace) for item in applications]
     if default_project and "default" not in [
@@ -152,7 +161,7 @@ def application(item: Object, defaults: Object, namespace: str) -> Object:
     spec = {
         "project": values.get("project") or "default",
         "source": source,
-        "destination": values.get("destination") or {"server": IN_CLUSTER, "namespace": namespace},
+        "destination": values["destination"],
         "syncPolicy": copy.deepcopy(values.get("sync_policy") or SYNC_POLICY),
     }
     return {"apiVersion": API_VERSION, "kind": "Application", "metadata": _metadata(item, namespace), "spec": spec}

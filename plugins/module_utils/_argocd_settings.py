@@ -70,15 +70,23 @@ def config_maps(variables: t.Mapping[str, t.Any]) -> dict[str, dict[str, str]]:
 
 
 def definitions(
-    variables: t.Mapping[str, t.Any], namespace: str, found: t.Mapping[str, t.Any] | None = None
+    variables: t.Mapping[str, t.Any],
+    namespace: str,
+    found: t.Mapping[str, t.Any] | None = None,
+    *,
+    capability: bool = False,
 ) -> list[Object]:
     """The objects that make up the settings.
 
     :arg found: What `argocd_info` returned: workloads that have to start again when a setting changes that they read at
         their start, and repositories that are there under another name.
+    :arg capability: Whether AWS runs it, which reads repositories, projects, and some entries of `argocd-cm`.
     """
     found = found or {}
     entries = config_maps(variables)
+    if capability:
+        own = _texts(variables.get("config"))
+        entries = {CONFIG: own} if own else {}
     objects = [_config_map(name, namespace, data) for name, data in entries.items()]
     for repository in variables.get("repositories") or []:
         objects.append(secret(repository, REPOSITORY, namespace, found.get("repositories") or []))
