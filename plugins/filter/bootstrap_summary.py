@@ -116,7 +116,10 @@ def _host(host: Found, kubectl: str, several: bool) -> list[str]:
     ]
     if kubectl != "kubectl" and not several:
         rows.append(("kubectl", kubectl))
-    if host.has_argocd:
+    if host.capability:
+        version, status = (host.capability.get(name) or "" for name in ("version", "status"))
+        rows.append(("Argo CD", f"{version}, run by AWS ({status}), {host.url or 'without an address yet'}"))
+    elif host.has_argocd:
         rows.append(("Argo CD", f"{host.argocd.get('version', '')}, {_address(host)}"))
         if _has_server(host):
             rows.append(("", f"user admin, password: {_password(host.namespace)}"))

@@ -161,7 +161,7 @@ def application(item: Object, defaults: Object, namespace: str) -> Object:
     spec = {
         "project": values.get("project") or "default",
         "source": source,
-        "destination": values["destination"],
+        "destination": values["destination"] or defaults["destination"],
         "syncPolicy": copy.deepcopy(values.get("sync_policy") or SYNC_POLICY),
     }
     return {"apiVersion": API_VERSION, "kind": "Application", "metadata": _metadata(item, namespace), "spec": spec}

@@ -153,7 +153,7 @@ def _arn(host: str, variables: Variables) -> str:
     if variables.get("cluster_provider_used") != "eks" or not arn:
         raise AnsibleFilterError(
             f"Argo CD is run by AWS (argocd_provider is eks_capability), which reaches EKS clusters only, and {host} is not known "
-            f"as one. Set its cluster_provider to eks, take it out of the inventory, or set argocd_provider to self_managed."
+            "as one. Set its cluster_provider to eks, take it out of the inventory, or set argocd_provider to self_managed."
         )
     return arn
 
