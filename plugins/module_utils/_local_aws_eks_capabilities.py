@@ -1,9 +1,10 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""EKS in the look-alike: capabilities, which are described and not run; and tags of everything."""
+"""EKS in the look-alike: capabilities, which are described, prepared on their clusters, and not run; and all tags."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import typing as t
@@ -73,7 +74,9 @@ def create_capability(call: Call) -> Shape:
     cluster.capabilities[name] = item
     _admit(cluster, item["roleArn"], kind)
     call.world.sync(cluster)
-    call.world.after("capability", lambda: item.update(status="ACTIVE"))
+    # Once what belongs to it is on the cluster.
+    active = functools.partial(call.world.sync, cluster, lambda: item.update(status="ACTIVE"))
+    call.world.later(call.world.settings.delays["capability"], active)
     return {"capability": item}
 
 

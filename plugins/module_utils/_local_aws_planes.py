@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_plan as planning
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_installed as installed
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_rbac as rbac
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok import Kwok
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools, end
@@ -54,12 +55,14 @@ class Plane:
     """One control plane.
 
     :arg seen: What it was last brought to.
+    :arg installed: The namespaces that a capability was put into.
     """
 
     name: str
     lock: threading.Lock = field(default_factory=threading.Lock)
     kube: Kube | None = None
     seen: t.Any = None
+    installed: set[str] = field(default_factory=set)
 
 
 class KwokPlanes:
@@ -72,6 +75,7 @@ class KwokPlanes:
 
     def __init__(self, directory: str, tools: Mapping[str, str], address: str) -> None:
         self._directory, self._tools, self._address = os.path.abspath(directory), Tools(tools), address
+        self._manifest = tools.get(installed.TOOL, "")
         self._planes: dict[tuple[str, str, str], Plane] = {}
         self._lock = threading.Lock()
 
@@ -207,6 +211,9 @@ class KwokPlanes:
 
     def _sync(self, cluster: Cluster, plane: Plane) -> None:
         kube = t.cast("Kube", plane.kube)
+        for namespace in installed.namespaces(cluster) - plane.installed if self._manifest else ():
+            installed.install(kube, self._manifest, namespace)
+            plane.installed.add(namespace)
         policies = {name: dict(held) for name, held in list(cluster.policies.items())}
         namespaces: list[str] = []
         if rbac.wants_namespaces(policies):

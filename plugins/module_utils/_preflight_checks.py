@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_argocd as argocd
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks as eks
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_addons as eks_addons
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_capability as eks_capability
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_network as eks_network
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_nodes as eks_nodes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_quotas as eks_quotas
@@ -61,6 +62,7 @@ CHECKS = (
     Check(spokes.NAME, spokes.registration),
     Check(reach.NAME, reach.clusters),
     Check(argocd.NAME, argocd.argocd),
+    Check(eks_capability.NAME, eks_capability.capability),
     Check(git.NAME, repositories.repositories),
     Check("python", machine.python),
     Check("libraries", machine.libraries, _ALWAYS),
