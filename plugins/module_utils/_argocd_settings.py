@@ -93,7 +93,7 @@ def definitions(
     for credentials in variables.get("repository_credentials") or []:
         objects.append(secret(credentials, CREDENTIALS, namespace, found.get("repositories") or []))
     objects += [_project(project, namespace) for project in variables.get("projects") or []]
-    for workload in found.get("workloads") or []:
+    for workload in [] if capability else found.get("workloads") or []:
         objects += _workload(workload, namespace, entries)
     return objects
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_wanted import PROVIDER as EKS
 
-NAME = "eks capability"
+NAME = "capability"
 WHO_RUNS_IT = "argocd_provider"
 
 _IDC, _MAPPINGS, _ROLE = (f"argocd_capability_{name}" for name in ("idc_instance", "role_mappings", "role_arn"))

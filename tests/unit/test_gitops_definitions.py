@@ -199,3 +199,14 @@ def test_variables_are_not_changed() -> None:
     given = {"metadata": {"name": "shop"}, "spec": {"project": "x"}}
     gitops_definitions({}, applications=[given])
     assert given == {"metadata": {"name": "shop"}, "spec": {"project": "x"}}
+
+
+def test_applications_that_name_no_cluster_are_the_hubs() -> None:
+    further = [{"name": "web"}, {"name": "there", "destination": {"name": "tokyo", "namespace": "web"}}]
+    for cluster, expected in (
+        ("", {"server": "https://kubernetes.default.svc", "namespace": "cd"}),
+        ("seoul", {"name": "seoul", "namespace": "cd"}),
+    ):
+        found = gitops_definitions(ROOT, namespace="cd", cluster=cluster, applications=further)["applications"]
+        destinations = [item["spec"]["destination"] for item in found]
+        assert destinations == [expected, expected, {"name": "tokyo", "namespace": "web"}]

@@ -266,3 +266,17 @@ def test_summary_of_a_check_on_nothing() -> None:
     assert text.startswith("This was a check: nothing was changed.\n")
     assert "ansible-playbook hubspoke.bootstrap.bootstrap -i 'my inventory'" in text
     assert "KUBECONFIG" not in text
+
+
+def test_argo_cd_that_aws_runs() -> None:
+    address = "https://0123.eks-capabilities.ap-northeast-2.amazonaws.com"
+    capability = {"name": "argocd", "status": "ACTIVE", "version": "3.1", "argo_cd": {"server_url": address}}
+    eks = {**CLUSTER, "provider": "eks"}
+    nothing = {"installed": False}
+    found = host(cluster={"cluster": eks}, argocd=nothing, capability={"capability": capability})
+    text = status_report([found])
+    assert f"ARGO CD\n  3.1, run by AWS as capability argocd: ACTIVE\n  {address}" in text
+    assert "processes" not in text
+    assert f"3.1, run by AWS (ACTIVE), {address}" in bootstrap_summary([found])
+    both = host(cluster={"cluster": eks}, argocd=ARGOCD, capability={"capability": capability})
+    assert "both reconcile the same Applications" in status_report([both])
