@@ -24,6 +24,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_worl
     Cluster,
     Operations,
     Shape,
+    World,
     now,
 )
 
@@ -99,6 +100,38 @@ def _admit(cluster: Cluster, role: str, kind: str) -> None:
         access.add_entry(cluster, role, "STANDARD", {})
     for policy in _RIGHTS[kind]:
         access.associate(cluster, role, POLICIES[policy], {"type": "cluster", "namespaces": []})
+
+
+def report(world: World, cluster: Cluster, registered: t.Iterable[str]) -> None:
+    """Say in the health of a capability for Argo CD which of the clusters that it is given do not let it in.
+
+    :arg registered: ARNs of the clusters, as Argo CD's Secrets have them.
+    """
+    with world.lock:
+        for item in cluster.capabilities.values():
+            if item["type"] == "ARGOCD":
+                found = (_issue(world, item["roleArn"], arn) for arn in registered)
+                item["health"] = {"issues": [issue for issue in found if issue]}
+
+
+def _issue(world: World, role: str, arn: str) -> Shape | None:
+    place, _, name = arn.partition(":cluster/")
+    account, region = ([*place.split(":"), *[""] * 5][index] for index in (4, 3))
+    target = world.clusters.get((account, region, name))
+    if target is None:
+        return {"code": "ClusterUnreachable", "message": f"There is no cluster {arn}."}
+    entry = target.entries.get(role)
+    if entry is None:
+        return {"code": "AccessDenied", "message": f"{role} has no access entry on {arn}."}
+    policies = {policy for policy in target.policies.get(role, {}) if policy not in _own("ARGOCD")}
+    if not policies and not entry["kubernetesGroups"]:
+        return {"code": "AccessDenied", "message": f"{role} has no rights on {arn}."}
+    return None
+
+
+def _own(kind: str) -> set[str]:
+    """What it may do without anybody asking for it, which is to look after its own objects."""
+    return {POLICIES[name] for name in _RIGHTS[kind]}
 
 
 def _capability(call: Call) -> tuple[Cluster, Shape]:

@@ -7,6 +7,7 @@ Argo CD itself is AWS's own and runs outside of the cluster: the look-alike has 
 
 from __future__ import annotations
 
+import base64
 import functools
 import pathlib
 import re
@@ -16,6 +17,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_world import Cluster, Shape
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_source import parse
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import SELECTOR
 
 TOOL = "argocd-install"
 """The manifest that definitions are taken from, by its name among the tools."""
@@ -62,6 +64,12 @@ def install(kube: Kube, manifest: str, namespace: str) -> None:
             if error.status != 404 or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+
+
+def registered(kube: Kube, namespace: str) -> list[str]:
+    """The servers of the clusters that Argo CD is given there."""
+    found = (item.get("data") or {} for item in kube.pages(f"/api/v1/namespaces/{namespace}/secrets", SELECTOR))
+    return sorted(base64.b64decode(data.get("server", "")).decode(errors="replace") for data in found)
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_plan as planning
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_eks_capabilities as capabilities
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_installed as installed
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_rbac as rbac
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok import Kwok
@@ -80,7 +81,7 @@ class KwokPlanes:
         self._lock = threading.Lock()
 
     def keep(self, world: World) -> None:
-        """Follow what is not told: Auto Scaling groups that others scale, namespaces that come and go."""
+        """Follow what is not told: Auto Scaling groups that others scale, namespaces and Secrets that come and go."""
 
         def follow() -> None:
             while True:
@@ -91,6 +92,7 @@ class KwokPlanes:
                     # One that does not answer is being deleted, or will answer later.
                     with contextlib.suppress(HubspokeError):
                         self.sync(cluster)
+                        self._report(world, cluster)
 
         threading.Thread(target=follow, daemon=True).start()
 
@@ -167,6 +169,13 @@ class KwokPlanes:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     # Steps
+
+    def _report(self, world: World, cluster: Cluster) -> None:
+        """Look at the clusters that a capability for Argo CD is given."""
+        plane = self._planes.get(cluster.key)
+        for namespace in installed.namespaces(cluster):
+            if plane and plane.kube and namespace in plane.installed:
+                capabilities.report(world, cluster, installed.registered(plane.kube, namespace))
 
     def _plane(self, cluster: Cluster) -> Plane:
         with self._lock:
