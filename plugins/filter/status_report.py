@@ -138,7 +138,9 @@ def _by_aws(host: Found) -> list[str]:
     lines = [f"  {version}, run by AWS as capability {capability.get('name', '')}: {capability.get('status', '')}"]
     lines += [f"  {host.url}"] if host.url else []
     if host.argocd.get("installed"):
-        lines.append(f"  and {host.argocd.get('version', '')} in the cluster beside it: both reconcile the same Applications")
+        lines.append(
+            f"  and {host.argocd.get('version', '')} in the cluster beside it: both reconcile the same Applications"
+        )
     return lines
 
 

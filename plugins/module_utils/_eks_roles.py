@@ -65,7 +65,7 @@ def node_role(scope: Scope, name: str, more: t.Sequence[str] = ()) -> Object:
 
 
 def capability_role(scope: Scope, name: str, policies: t.Sequence[str] = ()) -> Object:
-    """The role of an Argo CD that AWS runs. Clusters let it in by access entries; in AWS it may do what is given to it."""
+    """The role of an Argo CD that AWS runs. Clusters let it in by access entries; in AWS it needs no rights."""
     statement = {"Effect": "Allow", "Principal": {"Service": CAPABILITIES}, "Action": ASSUME}
     return {
         "name": name,
