@@ -13,7 +13,6 @@ import pathlib
 import re
 import time
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_world import Cluster, Shape
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_source import parse
@@ -26,8 +25,9 @@ _MANAGER = "local-aws"
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _IS_DEFINITION = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
 _SECONDS = 20.0
+_API, _KINDS = "argoproj.io/v1alpha1", ("Application", "ApplicationSet", "AppProject")
 _PROJECT = {
-    "apiVersion": "argoproj.io/v1alpha1",
+    "apiVersion": _API,
     "kind": "AppProject",
     "metadata": {"name": "default"},
     "spec": {
@@ -54,16 +54,10 @@ def install(kube: Kube, manifest: str, namespace: str) -> None:
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     kube.apply_path(f"/api/v1/namespaces/{namespace}", body, _MANAGER)
     deadline = time.monotonic() + _SECONDS
-    while True:
-        try:
-            path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/appprojects/default"
-            kube.apply_path(path, _PROJECT, _MANAGER)
-            return
-        except ApiError as error:
-            # A definition is served some moments after it was written.
-            if error.status != 404 or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    # A definition is found some moments after it was written.
+    while not all(kube.find(_API, kind, refresh=True) for kind in _KINDS) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    kube.apply_path(f"/apis/{_API}/namespaces/{namespace}/appprojects/default", _PROJECT, _MANAGER)
 
 
 def registered(kube: Kube, namespace: str) -> list[str]:
