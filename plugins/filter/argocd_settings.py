@@ -34,7 +34,8 @@ options:
   capability:
     description:
       - Whether AWS runs this Argo CD as an EKS capability. Only repositories, credentials, projects and entries of C(argocd-cm) are
-        made then; of the latter, AWS takes over those that it supports.
+        made then; of the latter, AWS takes over those that it supports. Projects that name no C(sourceNamespaces) get the
+        O(namespace), since a capability wants one.
     type: bool
     default: false
 """

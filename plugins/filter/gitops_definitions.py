@@ -35,7 +35,9 @@ options:
     type: str
     default: argocd
   cluster:
-    description: Name of the cluster that Applications are meant for which name none; by default the address of the hub itself.
+    description:
+      - Name of the cluster that Applications are meant for which name none; by default the address of the hub itself. It is
+        given where AWS runs Argo CD; AppProjects that name no C(sourceNamespaces) then get the O(namespace), which AWS wants.
     type: str
     default: ""
   projects:
@@ -109,8 +111,11 @@ def gitops_definitions(
     ]:
         projects = [{"name": "default"}, *projects]
     sets = [application_set(item, namespace) for item in application_sets]
+    written_projects = [project(item, namespace) for item in projects]
+    for item in written_projects if cluster else ():
+        item["spec"] = {"sourceNamespaces": [namespace], **(item.get("spec") or {})}
     return {
-        "projects": [project(item, namespace) for item in projects],
+        "projects": written_projects,
         "applications": [as_argocd_writes(item) for item in _distinct(written)],
         "application_sets": _distinct(sets),
         "names": [item["metadata"]["name"] for item in written],

@@ -30,7 +30,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_worl
 
 OPERATIONS = Operations()
 
-_SERVICE = "capabilities.eks.amazonaws.com"
+_SERVICE, _TAG = "capabilities.eks.amazonaws.com", "sts:TagSession"
 _VERSIONS = {"ARGOCD": "3.1", "ACK": "1.0", "KRO": "0.5"}
 _ACK = {"enableCrossNamespace": False, "disabledServices": list[str]()}
 # What the role of a capability may do on the cluster, without anybody asking for it.
@@ -39,6 +39,8 @@ _RIGHTS = {
     "ACK": ("AmazonEKSACKPolicy",),
     "KRO": ("AmazonEKSKROPolicy",),
 }
+_IN_NAMESPACE = "AmazonEKSArgoCDPolicy"
+"""This one holds in the capability's namespace only, the others in the whole cluster."""
 
 
 @OPERATIONS
@@ -50,7 +52,7 @@ def create_capability(call: Call) -> Shape:
         raise in_use(f"Capability already exists with name {name}", clusterName=cluster.name)
     if any(item["type"] == kind for item in cluster.capabilities.values()):
         raise in_use(f"Cluster {cluster.name} has a capability of type {kind} already", clusterName=cluster.name)
-    moto.check_role(params["roleArn"], _SERVICE, clusterName=cluster.name)
+    moto.check_role(params["roleArn"], _SERVICE, _TAG, clusterName=cluster.name)
     given = params.get("configuration", {})
     if (kind == "ARGOCD") != ("argoCd" in given) or ("ack" in given and kind != "ACK"):
         raise invalid(f"The configuration is not one of type {kind}", clusterName=cluster.name)
@@ -73,7 +75,7 @@ def create_capability(call: Call) -> Shape:
     elif kind == "ACK":
         item["configuration"] = {"ack": _ACK | given.get("ack", {})}
     cluster.capabilities[name] = item
-    _admit(cluster, item["roleArn"], kind)
+    _admit(cluster, item)
     call.world.sync(cluster)
     # Once what belongs to it is on the cluster.
     active = functools.partial(call.world.sync, cluster, lambda: item.update(status="ACTIVE"))
@@ -93,13 +95,17 @@ def _argocd(call: Call, name: str, given: Shape) -> Shape:
     }
 
 
-def _admit(cluster: Cluster, role: str, kind: str) -> None:
+def _admit(cluster: Cluster, item: Shape) -> None:
+    role, kind = item["roleArn"], item["type"]
     if cluster.shape["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
         return
     if role not in cluster.entries:
         access.add_entry(cluster, role, "STANDARD", {})
     for policy in _RIGHTS[kind]:
-        access.associate(cluster, role, POLICIES[policy], {"type": "cluster", "namespaces": []})
+        scope: Shape = {"type": "cluster", "namespaces": []}
+        if policy == _IN_NAMESPACE:
+            scope = {"type": "namespace", "namespaces": [item["configuration"]["argoCd"]["namespace"]]}
+        access.associate(cluster, role, POLICIES[policy], scope)
 
 
 def report(world: World, cluster: Cluster, registered: t.Iterable[str]) -> None:
@@ -169,7 +175,7 @@ def update_capability(call: Call) -> Shape:
     changed: Shape = {key: params[key] for key in ("roleArn", "deletePropagationPolicy") if key in params}
     said = {"RoleArn": params["roleArn"]} if "roleArn" in params else {}
     if "roleArn" in params:
-        moto.check_role(params["roleArn"], _SERVICE, clusterName=cluster.name)
+        moto.check_role(params["roleArn"], _SERVICE, _TAG, clusterName=cluster.name)
     asked = params.get("configuration", {}).get("argoCd")
     if asked:
         before = item["configuration"]["argoCd"]
@@ -193,7 +199,7 @@ def update_capability(call: Call) -> Shape:
         item.update(changed, status="ACTIVE", modifiedAt=now())
         update["status"] = "Successful"
         if "roleArn" in changed:
-            _admit(cluster, changed["roleArn"], item["type"])
+            _admit(cluster, item)
             call.world.sync(cluster)
 
     call.world.after("update", end)

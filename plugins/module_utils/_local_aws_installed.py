@@ -26,15 +26,11 @@ _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _IS_DEFINITION = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
 _SECONDS = 20.0
 _API, _KINDS = "argoproj.io/v1alpha1", ("Application", "ApplicationSet", "AppProject")
-_PROJECT = {
-    "apiVersion": _API,
-    "kind": "AppProject",
-    "metadata": {"name": "default"},
-    "spec": {
-        "sourceRepos": ["*"],
-        "destinations": [{"server": "*", "namespace": "*"}],
-        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-    },
+_PROJECT = {"apiVersion": _API, "kind": "AppProject", "metadata": {"name": "default"}}
+_SPEC = {
+    "sourceRepos": ["*"],
+    "destinations": [{"server": "*", "namespace": "*"}],
+    "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
 }
 
 
@@ -57,7 +53,8 @@ def install(kube: Kube, manifest: str, namespace: str) -> None:
     # A definition is found some moments after it was written.
     while not all(kube.find(_API, kind, refresh=True) for kind in _KINDS) and time.monotonic() < deadline:
         time.sleep(0.2)
-    kube.apply_path(f"/apis/{_API}/namespaces/{namespace}/appprojects/default", _PROJECT, _MANAGER)
+    project = {**_PROJECT, "spec": {**_SPEC, "sourceNamespaces": [namespace]}}
+    kube.apply_path(f"/apis/{_API}/namespaces/{namespace}/appprojects/default", project, _MANAGER)
 
 
 def registered(kube: Kube, namespace: str) -> list[str]:

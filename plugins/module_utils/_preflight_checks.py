@@ -55,6 +55,7 @@ CHECKS = (
     Check(eks.VERSIONS, eks.versions),
     Check(eks_network.ADDRESSES, eks_network.addresses),
     Check(eks_network.PLACES, eks_network.zones),
+    Check(eks_capability.THERE, eks_capability.there),
     Check(eks_addons.NAME, eks_addons.addons),
     Check(eks_nodes.NAME, eks_nodes.nodes),
     Check(eks_quotas.NAME, eks_quotas.quotas),

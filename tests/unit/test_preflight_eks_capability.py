@@ -7,10 +7,12 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from unit.preflight_cloud import ACCOUNT, Answers, Cloud, cluster, host, short
+from unit.preflight_cloud import survey as cloud_survey
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_argocd import argocd
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_capability import capability
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_capability import capability, there
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_spokes import registration
 
 Values = dict[str, t.Any]
@@ -76,11 +78,20 @@ def test_it_is_there_for_eks_only(hub: str, spoke: str, variable: str, host: str
         {"argocd_rbac": {"policy.default": "role:readonly"}},
         {"argocd_variant": "ha"},
         {"argocd_initial_admin_secret": "delete"},
+        {"argocd_config": {"url": "https://argocd.example.com"}},
     ],
 )
 def test_what_has_no_effect_is_told(values: Values) -> None:
     warning, fine = found(values)
     assert (warning.verdict, warning.variable, fine.verdict) == ("warn", next(iter(values)), "ok")
+
+
+def test_settings_that_aws_takes_over_are_not_spoken_of() -> None:
+    keys = ("ui.bannercontent", "resource.exclusions", "resource.customizations.health.acme.io_Db", "helm.enable")
+    (fine,) = found({"argocd_config": dict.fromkeys(keys, "x")})
+    assert fine.verdict == "ok"
+    warning, _ = found({"argocd_config": dict.fromkeys((*keys, "url", "resource.customizations.actions.x_Y"), "x")})
+    assert warning.found.startswith("resource.customizations.actions.x_Y, url:")
 
 
 def test_versions_are_nobodys_business() -> None:
@@ -94,3 +105,43 @@ def test_clusters_have_no_credentials() -> None:
     (wrong,) = registration(survey({}, options={"cluster_registration_options": {"credential": "token"}}))
     assert (wrong.verdict, wrong.hosts) == ("fail", ("tokyo",))
     assert "cannot be used with an ARN as server" in wrong.found
+
+
+def running(name: str, role: str = "seoul-argocd-capability") -> Answers:
+    """Answers of an AWS that runs Argo CD for the cluster, and ACK."""
+    kinds = [{"capabilityName": "ack", "type": "ACK"}, {"capabilityName": name, "type": "ARGOCD"}]
+    described = {"capabilityName": name, "roleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}"}
+    return {"list_capabilities": {"capabilities": kinds}, "describe_capability": {"capability": described}}
+
+
+BY_AWS = {"argocd_provider": "eks_capability"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "values", "expected", "words"),
+    [
+        ({"list_capabilities": {"capabilities": []}}, {}, [], ""),
+        (running("argocd"), BY_AWS, [], ""),
+        (running("argocd"), {}, [("ok", "")], "argocd is deleted"),
+        (running("cd"), BY_AWS, [("fail", "argocd_capability_name")], "already, as capability cd"),
+        (running("cd"), {}, [("fail", "argocd_provider")], "as capability cd, which"),
+        (running("argocd", "another"), {}, [("fail", "argocd_provider")], "as capability argocd, which"),
+        (running("argocd"), {"cluster_state": "adopted"}, [("fail", "argocd_provider")], "AWS runs Argo CD too"),
+        ({}, {}, [("warn", "argocd_provider")], "its capabilities"),
+    ],
+)
+def test_a_capability_that_is_there(
+    answers: Answers, values: Values, expected: list[tuple[str, str]], words: str
+) -> None:
+    cloud = Cloud(**cluster(), **answers)
+    hub = host(argocd_capability_name="argocd", **values)
+    found = list(there(cloud_survey(cloud, hub, host("tokyo"))))
+    assert short(found) == expected
+    assert all(words in finding.found for finding in found)
+    assert cloud.asked.count("list_capabilities") == 1
+
+
+def test_a_cluster_that_is_to_be_made_has_none() -> None:
+    cloud = Cloud()
+    assert list(there(cloud_survey(cloud, host(**BY_AWS)))) == []
+    assert "list_capabilities" not in cloud.asked
