@@ -8,7 +8,7 @@ import typing as t
 from datetime import timedelta
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import left
-from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import Entry, Found
+from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import OF_A_REHEARSAL, Entry, Found
 from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import columns
 
 DOCUMENTATION = r"""
@@ -137,6 +137,7 @@ def _by_aws(host: Found) -> list[str]:
     version = capability.get("version") or "version not known"
     lines = [f"  {version}, run by AWS as capability {capability.get('name', '')}: {capability.get('status', '')}"]
     lines += [f"  {host.url}"] if host.url else []
+    lines += [f"  {OF_A_REHEARSAL}"] if host.cluster.get("simulated") else []
     if host.argocd.get("installed"):
         lines.append(
             f"  and {host.argocd.get('version', '')} in the cluster beside it: both reconcile the same Applications"

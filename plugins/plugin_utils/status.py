@@ -12,6 +12,10 @@ from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import plu
 Entry = dict[str, t.Any]
 
 
+OF_A_REHEARSAL = "the look-alike of AWS runs none: nothing is synced, and nothing answers at its address"
+"""What is to be known of an Argo CD that AWS runs, where there is no AWS."""
+
+
 @dataclass
 class Found:
     """One host.

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import time
 import typing as t
@@ -21,6 +22,7 @@ import pytest
 import yaml
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _eks_token
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_settings import HEALTH_KEY
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import ApiError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
@@ -35,6 +37,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/seoul-argocd-capability"
 SERVICE = {"Service": "capabilities.eks.amazonaws.com"}
 POLICY = "arn:aws:eks::aws:cluster-access-policy/"
 MOST_CALLS = 60
+_PORTS = 20
 Object = dict[str, t.Any]
 
 VARIABLES: Object = {
@@ -48,11 +51,12 @@ VARIABLES: Object = {
     "argocd_provider": "eks_capability",
     "argocd_capability_idc_instance": "arn:aws:sso:::instance/ssoins-0123456789abcdef",
     "argocd_capability_role_mappings": [{"role": "ADMIN", "identities": [{"id": "0123-4567", "type": "SSO_GROUP"}]}],
-    "argocd_config": {"application.resourceTrackingMethod": "annotation"},
-    "argocd_projects": [{"name": "platform", "spec": {"sourceRepos": ["*"]}}],
-    "gitops_root_repository": "https://git.invalid/platform.git",
+    "argocd_wait": False,  # there are no nodes, and its processes are waited for
+    "argocd_config": {"resource.compareoptions": "ignoreAggregatedRoles: true"},
+    "argocd_projects": [
+        {"name": "platform", "spec": {"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]}}
+    ],
     "gitops_root_project": "platform",
-    "preflight_skip": ["git repositories"],
     "local_aws_cluster_seconds": 1,
 }
 
@@ -76,11 +80,17 @@ class Fleet:
     folder: pathlib.Path
     state: pathlib.Path
     environment: dict[str, str]
+    ports: int
 
     def play(self, playbook: str, *arguments: str) -> Run:
         """Run one of our playbooks."""
         inventory = self.folder / "hosts.yml"
-        variables = {**VARIABLES, "hubspoke_state_dir": str(self.state)}
+        variables = {
+            **VARIABLES,
+            "hubspoke_state_dir": str(self.state),
+            "gitops_root_repository": f"file://{self.folder / 'platform'}",
+            "local_controllers_port_base": self.ports,
+        }
         inventory.write_text(yaml.safe_dump({**INVENTORY, "all": {"vars": variables}}))
         path = ROOT / "playbooks" / f"{playbook}.yml"
         return run_playbook(self.folder, path, *arguments, inventory=str(inventory), environment=self.environment)
@@ -112,17 +122,28 @@ def _client(service: str, cluster: str = "seoul") -> t.Any:
     return boto3.client(service, region_name=REGIONS[cluster])
 
 
+def _repository(folder: pathlib.Path) -> None:
+    """What the root Application brings up: one object."""
+    folder.mkdir()
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-the-root"}}
+    (folder / "item.yaml").write_text(yaml.safe_dump(item))
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "One object"]):
+        who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+        subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True)
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Fleet]:
     """A look-alike with nothing in it; taken down at the end, come what may."""
     # Short: Unix sockets are below it.
-    state = STATE / f"{os.getpid()}-cap"
+    state, ports = STATE / f"{os.getpid()}-cap", free_ports(_PORTS)
     environment = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_ports(1)}",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports + _PORTS - 1}",
         "AWS_ACCESS_KEY_ID": "rehearsal",
         "AWS_SECRET_ACCESS_KEY": "not-a-secret-of-anybody",
     }
-    made = Fleet(tmp_path_factory.mktemp("capability"), state, environment)
+    made = Fleet(tmp_path_factory.mktemp("capability"), state, environment, ports)
+    _repository(made.folder / "platform")
     with pytest.MonkeyPatch.context() as patched:
         for name, value in environment.items():
             patched.setenv(name, value)
@@ -132,14 +153,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Fleet]:
         finally:
             made.play("rehearse_teardown")
             shutil.rmtree(state, ignore_errors=True)
-
-
-def test_without_an_identity_centre_nothing_is_begun(fleet: Fleet) -> None:
-    done = fleet.play("bootstrap", "--extra-vars=argocd_capability_idc_instance=")
-    assert done.code != 0
-    assert "Preflight found 1 problem; nothing was changed." in done.output
-    assert "argocd_capability_idc_instance: is not given" in done.output
-    assert _client("eks").list_clusters()["clusters"] == []
 
 
 def test_a_check_of_nothing_predicts_the_run(fleet: Fleet) -> None:
@@ -159,21 +172,27 @@ def test_from_nothing(fleet: Fleet) -> None:
 
 
 def test_clusters_are_registered_by_their_arns(fleet: Fleet) -> None:
+    assert _registered(fleet) == {name: {"server": arn} for name, arn in ARNS.items()}
+
+
+def _registered(fleet: Fleet) -> Object:
     found = {}
     for item in fleet.kube().list("v1", "Secret", "argocd", "argocd.argoproj.io/secret-type=cluster"):
         data = {key: base64.b64decode(value).decode() for key, value in item["data"].items()}
         found[data.pop("name")] = data
         assert item["metadata"]["labels"]["environment"] == "production"
-    assert found == {name: {"server": arn} for name, arn in ARNS.items()}
+    return found
 
 
 def test_settings_and_applications_are_real_objects(fleet: Fleet) -> None:
     kube, api = fleet.kube(), "argoproj.io/v1alpha1"
     (root,) = kube.list(api, "Application", "argocd")
     assert root["spec"]["destination"] == {"name": "seoul", "namespace": "argocd"}
-    assert {item["metadata"]["name"] for item in kube.list(api, "AppProject", "argocd")} == {"default", "platform"}
+    projects = {item["metadata"]["name"]: item["spec"] for item in kube.list(api, "AppProject", "argocd")}
+    assert sorted(projects) == ["default", "platform"]
+    assert projects["platform"]["sourceNamespaces"] == ["argocd"]
     settings = {item["metadata"]["name"]: item.get("data") for item in kube.list("v1", "ConfigMap", "argocd")}
-    assert settings["argocd-cm"] == VARIABLES["argocd_config"]
+    assert sorted(settings["argocd-cm"]) == ["resource.compareoptions", HEALTH_KEY]
     assert {"argocd-rbac-cm", "argocd-cmd-params-cm"} & set(settings) == set()
 
 
@@ -220,15 +239,19 @@ def test_another_run_asks_little_and_writes_nothing(fleet: Fleet) -> None:
     assert 0 < found["total"] <= MOST_CALLS, found
 
 
-def test_a_spoke_that_locks_it_out_is_told_and_put_right(fleet: Fleet) -> None:
+def test_status_shows_it(fleet: Fleet) -> None:
+    done = fleet.play("status")
+    assert done.code == 0
+    assert "run by AWS as capability argocd: ACTIVE" in done.output
+    assert ARNS["tokyo"] in done.output
+
+
+def test_a_spoke_that_locks_it_out_is_told(fleet: Fleet) -> None:
     eks = _client("eks", "tokyo")
     kube = _as_the_capability(fleet, "tokyo")
     eks.delete_access_entry(clusterName="tokyo", principalArn=ROLE)
     _becomes([("AccessDenied", f"{ROLE} has no access entry on {ARNS['tokyo']}.")], fleet)
     _locked_out(kube)
-    assert fleet.good("rehearse", "--check") == ["tokyo: Have the access entries"]
-    assert fleet.good("rehearse") == ["tokyo: Have the access entries"]
-    _becomes([], fleet)
 
 
 def _becomes(issues: list[tuple[str, str]], fleet: Fleet) -> None:
@@ -253,11 +276,32 @@ def _asked(kube: Kube) -> int | None:
     return None
 
 
-def test_status_shows_it(fleet: Fleet) -> None:
-    done = fleet.play("status")
-    assert done.code == 0
-    assert "run by AWS as capability argocd: ACTIVE" in done.output
-    assert ARNS["tokyo"] in done.output
+def test_an_installed_argo_cd_takes_its_place(fleet: Fleet) -> None:
+    changed = fleet.good("rehearse", "--extra-vars=argocd_provider=self_managed")
+    assert "seoul: Delete the capability that uses one of them" in changed
+    assert _client("eks").list_capabilities(clusterName="seoul")["capabilities"] == []
+    assert ROLE not in [role["Arn"] for role in _client("iam").list_roles()["Roles"]]
+    found = _registered(fleet)
+    assert {name: data["server"].split(":")[0] for name, data in found.items()} == dict.fromkeys(REGIONS, "https")
+    # The Application is the one that was there, and now somebody does what it says.
+    (root,) = fleet.kube().list("argoproj.io/v1alpha1", "Application", "argocd")
+    assert root["status"]["sync"]["status"] == "Synced"
+    assert "of-the-root" in [item["metadata"]["name"] for item in fleet.kube().list("v1", "ConfigMap", "argocd")]
+
+
+def test_and_gives_it_back_what_it_worked_on(fleet: Fleet) -> None:
+    (before,) = fleet.kube().list("argoproj.io/v1alpha1", "Application", "argocd")
+    changed = fleet.good("rehearse")
+    assert "seoul: Have AWS run Argo CD" in changed
+    kube = fleet.kube()
+    workloads = [kube.list("apps/v1", kind, "argocd") for kind in ("Deployment", "StatefulSet")]
+    assert workloads == [[], []]
+    (after,) = kube.list("argoproj.io/v1alpha1", "Application", "argocd")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert "of-the-root" in [item["metadata"]["name"] for item in kube.list("v1", "ConfigMap", "argocd")]
+    assert _registered(fleet) == {name: {"server": arn} for name, arn in ARNS.items()}
+    # The spoke that locked it out lets it in again.
+    _becomes([], fleet)
 
 
 def test_nothing_is_left(fleet: Fleet) -> None:
@@ -265,4 +309,3 @@ def test_nothing_is_left(fleet: Fleet) -> None:
     for cluster in REGIONS:
         assert _client("eks", cluster).list_clusters()["clusters"] == []
     assert [role["RoleName"] for role in _client("iam").list_roles()["Roles"]] == []
-    assert fleet.good("teardown") == []

@@ -164,6 +164,9 @@ def test_a_capability_tells_which_clusters_do_not_let_it_in(aws: Lookalike) -> N
         issues = eks.describe_capability(**CAPABLE)["capability"]["health"]["issues"]
         return [(issue["code"], issue["message"]) for issue in issues]
 
+    held = eks.list_associated_access_policies(principalArn=role, **OF)["associatedAccessPolicies"]
+    scopes = {item["policyArn"].rpartition("/")[2]: item["accessScope"]["namespaces"] for item in held}
+    assert scopes == {"AmazonEKSArgoCDPolicy": ["argocd"], "AmazonEKSArgoCDClusterPolicy": []}
     assert told() == []
     assert told(arn) == [("AccessDenied", f"{role} has no rights on {arn}.")]
     assert [code for code, _ in told("https://kubernetes.default.svc", f"{arn}2")] == ["ClusterUnreachable"] * 2
