@@ -47,7 +47,6 @@ VARIABLES: Object = {
     "cluster_account": ACCOUNT,
     "cluster_version": "1.34",
     "cluster_labels": {"environment": "production"},
-    "eks_cluster_nat": "none",
     "argocd_provider": "eks_capability",
     "argocd_capability_idc_instance": "arn:aws:sso:::instance/ssoins-0123456789abcdef",
     "argocd_capability_role_mappings": [{"role": "ADMIN", "identities": [{"id": "0123-4567", "type": "SSO_GROUP"}]}],
@@ -61,18 +60,6 @@ VARIABLES: Object = {
 }
 
 
-def _network(number: int, region: str) -> Object:
-    zones = [f"{region}a", f"{region}c"]
-    return {"cluster_region": region, "eks_cluster_vpc_cidr": f"10.{number}.0.0/16", "eks_cluster_zones": zones}
-
-
-INVENTORY: Object = {
-    "all": {"vars": VARIABLES},
-    "hub": {"hosts": {"seoul": _network(10, REGIONS["seoul"])}},
-    "spokes": {"hosts": {"tokyo": _network(20, REGIONS["tokyo"])}},
-}
-
-
 @dataclasses.dataclass
 class Fleet:
     """Two clusters and the look-alike that they are in."""
@@ -81,6 +68,7 @@ class Fleet:
     state: pathlib.Path
     environment: dict[str, str]
     ports: int
+    subnets: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     def play(self, playbook: str, *arguments: str) -> Run:
         """Run one of our playbooks."""
@@ -91,7 +79,12 @@ class Fleet:
             "gitops_root_repository": f"file://{self.folder / 'platform'}",
             "local_controllers_port_base": self.ports,
         }
-        inventory.write_text(yaml.safe_dump({**INVENTORY, "all": {"vars": variables}}))
+        hosts = {
+            name: {"cluster_region": region, "eks_cluster_subnet_ids": self.subnets.get(name, [])}
+            for name, region in REGIONS.items()
+        }
+        groups = {"hub": {"hosts": {"seoul": hosts["seoul"]}}, "spokes": {"hosts": {"tokyo": hosts["tokyo"]}}}
+        inventory.write_text(yaml.safe_dump({"all": {"vars": variables}, **groups}))
         path = ROOT / "playbooks" / f"{playbook}.yml"
         return run_playbook(self.folder, path, *arguments, inventory=str(inventory), environment=self.environment)
 
@@ -149,6 +142,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Fleet]:
             patched.setenv(name, value)
         try:
             made.good("look_alike")
+            for name in REGIONS:
+                # Those that every account has: networks of our own are another test's.
+                found = _client("ec2", name).describe_subnets()["Subnets"]
+                made.subnets[name] = sorted(item["SubnetId"] for item in found)
             yield made
         finally:
             made.play("rehearse_teardown")
