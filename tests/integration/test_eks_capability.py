@@ -288,6 +288,9 @@ def test_an_installed_argo_cd_takes_its_place(fleet: Fleet) -> None:
 
 def test_and_gives_it_back_what_it_worked_on(fleet: Fleet) -> None:
     (before,) = fleet.kube().list("argoproj.io/v1alpha1", "Application", "argocd")
+    # As Argo CD itself makes the project; this one was AWS's before.
+    default = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/default"
+    fleet.kube().merge(default, {"spec": {"sourceNamespaces": None}})
     changed = fleet.good("rehearse")
     assert "seoul: Have AWS run Argo CD" in changed
     kube = fleet.kube()
@@ -295,6 +298,7 @@ def test_and_gives_it_back_what_it_worked_on(fleet: Fleet) -> None:
     assert workloads == [[], []]
     (after,) = kube.list("argoproj.io/v1alpha1", "Application", "argocd")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert kube.request("GET", default)["spec"]["sourceNamespaces"] == ["argocd"]
     assert "of-the-root" in [item["metadata"]["name"] for item in kube.list("v1", "ConfigMap", "argocd")]
     assert _registered(fleet) == {name: {"server": arn} for name, arn in ARNS.items()}
     # The spoke that locked it out lets it in again.
