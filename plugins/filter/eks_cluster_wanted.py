@@ -47,9 +47,10 @@ RETURN = r"""
 _value:
   description:
     - C(roles) as M(hubspoke.bootstrap.eks_roles_info) takes them, C(pod_identities) and C(access_entries) with the ARNs of their
-      roles, C(node_groups) with everything that they leave out, C(security_rules) with networks for the words, C(peers) as
-      M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_role_arn), C(node_role_arn), and C(spoke_role_arn), which
-      Argo CD uses on this cluster.
+      roles, C(web_identities) the same for service accounts that get their roles by IRSA, C(no_pod_identities) these without their roles, C(annotations) those of them that something
+      else makes and has to annotate, C(addon_roles) the roles of add-ons by name, C(node_groups) with everything that they leave out, C(security_rules) with networks for the words, C(peers) as
+      M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_role_arn), C(node_role_arn), C(spoke_role_arn), which
+      Argo CD uses on this cluster, and C(argocd_role_arn), which its service accounts name on the hub where they use IRSA.
   type: dict
 """
 
@@ -99,6 +100,7 @@ def eks_cluster_wanted(
         partition=settings["partition"],
         dns_zones=tuple(settings["dns_zones"]),
         secrets=tuple(settings["secrets"]),
+        issuer=str(settings.get("issuer") or ""),
     )
     try:
         result = _wanted(scope, settings, hub or {}, is_hub=is_hub, is_spoke=is_spoke and not is_hub)
@@ -120,7 +122,8 @@ def _wanted(
     is_hub: bool,
     is_spoke: bool,
 ) -> Object:
-    identities = [dict(each) for each in settings["pod_identities"]]
+    default = settings.get("identity") or roles.POD_IDENTITY
+    identities = [{**each, "identity": each.get("identity") or default} for each in settings["pod_identities"]]
     entries = [dict(each) for each in settings["access_entries"]]
     made: list[Object] = []
     if not settings["role_arn"]:
@@ -129,7 +132,8 @@ def _wanted(
         made.append(roles.node_role(scope, f"{scope.cluster}-node", settings["node_policies"]))
     if is_hub:
         spokes = settings["spoke_roles"] or [scope.arn(f"*{_SPOKE}")]
-        identities += roles.hub_identities(f"{scope.cluster}{_HUB}", settings["argocd_namespace"], spokes)
+        argocd = settings.get("argocd_identity") or default
+        identities += roles.hub_identities(f"{scope.cluster}{_HUB}", settings["argocd_namespace"], spokes, argocd)
     spoke_role_arn = ""
     if is_spoke and hub.get("cluster_provider") == "eks":
         name = f"{scope.cluster}{_SPOKE}"
@@ -139,18 +143,34 @@ def _wanted(
         entries.append({"principal_arn": spoke_role_arn, "policies": [{"policy": _ADMIN}]})
     return {
         "roles": [*made, *roles.pod_roles(scope, identities)],
-        "pod_identities": [
-            {
-                "namespace": each["namespace"],
-                "service_account": each["service_account"],
-                "role_arn": each.get("role_arn") or scope.arn(roles.role_name(scope, each)),
-            }
-            for each in identities
-        ],
+        **_identities(scope, identities, settings["argocd_namespace"] if is_hub else ""),
         "access_entries": entries,
         "cluster_role_arn": settings["role_arn"] or scope.arn(f"{scope.cluster}-cluster"),
         "node_role_arn": settings["node_role_arn"] or scope.arn(f"{scope.cluster}-node"),
         "spoke_role_arn": spoke_role_arn,
+    }
+
+
+def _identities(scope: roles.Scope, identities: t.Sequence[Object], argocd: str) -> Object:
+    """The service accounts with their roles, by the way in which they get them.
+
+    :arg argocd: Namespace of Argo CD, empty where this cluster has none.
+    """
+
+    def shown(each: Object) -> Object:
+        arn = each.get("role_arn") or scope.arn(roles.role_name(scope, each))
+        return {"namespace": each["namespace"], "service_account": each["service_account"], "role_arn": arn}
+
+    by_token = [shown(each) for each in identities if roles.is_irsa(each)]
+    addons = {name: each["role_arn"] for each in by_token if (name := roles.addon_of(each))}
+    ours = [each for each in by_token if each["namespace"] == argocd and each["service_account"] in roles.ARGOCD_ACCOUNTS]
+    return {
+        "pod_identities": [shown(each) for each in identities if not roles.is_irsa(each)],
+        "web_identities": by_token,
+        "no_pod_identities": [{key: each[key] for key in ("namespace", "service_account")} for each in by_token],
+        "addon_roles": addons,
+        "annotations": [each for each in by_token if each not in ours and not roles.addon_of(each)],
+        "argocd_role_arn": ours[0]["role_arn"] if ours else "",
     }
 
 
