@@ -63,10 +63,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 
 Object = dict[str, t.Any]
 
-_SPOKE = "-argocd-spoke"
-"""How the roles of Argo CD end on spokes."""
-_HUB = "-argocd-hub"
-"""And on the hub."""
 _ADMIN = "AmazonEKSClusterAdminPolicy"
 _NODE_GROUP: Object = {
     "ami_type": "AL2023_ARM_64_STANDARD",
@@ -131,14 +127,14 @@ def _wanted(
     if not settings["node_role_arn"]:
         made.append(roles.node_role(scope, f"{scope.cluster}-node", settings["node_policies"]))
     if is_hub:
-        spokes = settings["spoke_roles"] or [scope.arn(f"*{_SPOKE}")]
+        spokes = settings["spoke_roles"] or [scope.arn(f"*{roles.SPOKE_ROLE}")]
         argocd = settings.get("argocd_identity") or default
-        identities += roles.hub_identities(f"{scope.cluster}{_HUB}", settings["argocd_namespace"], spokes, argocd)
+        identities += roles.hub_identities(f"{scope.cluster}{roles.HUB_ROLE}", settings["argocd_namespace"], spokes, argocd)
     spoke_role_arn = ""
     if is_spoke and hub.get("cluster_provider") == "eks":
-        name = f"{scope.cluster}{_SPOKE}"
+        name = f"{scope.cluster}{roles.SPOKE_ROLE}"
         spoke_role_arn = scope.arn(name)
-        hub_role = f"{hub.get('cluster_name') or hub.get('inventory_hostname')}{_HUB}"
+        hub_role = f"{hub.get('cluster_name') or hub.get('inventory_hostname')}{roles.HUB_ROLE}"
         made.append(roles.spoke_role(scope, name, hub_role, str(hub.get("cluster_account") or "")))
         entries.append({"principal_arn": spoke_role_arn, "policies": [{"policy": _ADMIN}]})
     return {

@@ -17,6 +17,8 @@ ASSUME = ["sts:AssumeRole", "sts:TagSession"]
 """EKS Pod Identity tags its sessions, and a chain of roles takes the tags along."""
 ARGOCD_ACCOUNTS = ("argocd-application-controller", "argocd-applicationset-controller", "argocd-server")
 """The service accounts whose pods talk to clusters."""
+HUB_ROLE, SPOKE_ROLE = "-argocd-hub", "-argocd-spoke"
+"""How the names of Argo CD's roles end, after that of their cluster."""
 AUDIENCE = "sts.amazonaws.com"
 """Whom tokens of service accounts are for that STS takes."""
 POD_IDENTITY, IRSA = "pod_identity", "irsa"

@@ -164,7 +164,8 @@ def processes(containers: t.Iterable[t.Mapping[str, t.Any]] | None, setting: Set
             found.append(_process(name, component, container, setting))
             password = password or container["secret_environment"].get("REDIS_PASSWORD", "")
     users = [process["name"] for process in found if process["name"] in ARGOCD_ACCOUNTS]
-    tokens = [_tokens(setting, users)] if setting.web_identity and users else []
+    by_token = setting.web_identity and setting.pod_identity
+    tokens = [_tokens(setting, users)] if by_token and users else []
     return [_redis(setting, password), *tokens, *found] if found else []
 
 
