@@ -121,7 +121,7 @@ def _host(host: Found, kubectl: str, several: bool) -> list[str]:
         ("API", cluster.get("address", "")),
         ("kubeconfig", f"export KUBECONFIG={shlex.quote(str(cluster.get('kubeconfig', '')))}"),
     ]
-    if kubectl != "kubectl" and not several:
+    if kubectl != "kubectl" and (host.has_argocd or not several):
         rows.append(("kubectl", kubectl))
     if host.has_argocd:
         rows.append(("Argo CD", f"{host.argocd.get('version', '')}, {_address(host)}"))
