@@ -20,7 +20,7 @@ dev: setup ## From nothing to a GitOps cluster on this machine
 	ansible-playbook bootstrap.yml -i inventories/dev
 
 rehearse: setup ## Production's two regions on this machine, without an AWS account
-	$(REHEARSAL) ansible-playbook playbooks/rehearse.yml -i inventories/seoul -i inventories/tokyo
+	$(REHEARSAL) ansible-playbook playbooks/rehearse.yml -i inventories/seoul -i inventories/tokyo $(ARGS)
 
 rehearse-status: setup ## How a rehearsal is
 	@$(REHEARSAL) ansible-playbook playbooks/status.yml -i inventories/seoul -i inventories/tokyo

@@ -129,7 +129,9 @@ def _wanted(
     if is_hub:
         spokes = settings["spoke_roles"] or [scope.arn(f"*{roles.SPOKE_ROLE}")]
         argocd = settings.get("argocd_identity") or default
-        identities += roles.hub_identities(f"{scope.cluster}{roles.HUB_ROLE}", settings["argocd_namespace"], spokes, argocd)
+        identities += roles.hub_identities(
+            f"{scope.cluster}{roles.HUB_ROLE}", settings["argocd_namespace"], spokes, argocd
+        )
     spoke_role_arn = ""
     if is_spoke and hub.get("cluster_provider") == "eks":
         name = f"{scope.cluster}{roles.SPOKE_ROLE}"
@@ -159,7 +161,9 @@ def _identities(scope: roles.Scope, identities: t.Sequence[Object], argocd: str)
 
     by_token = [shown(each) for each in identities if roles.is_irsa(each)]
     addons = {name: each["role_arn"] for each in by_token if (name := roles.addon_of(each))}
-    ours = [each for each in by_token if each["namespace"] == argocd and each["service_account"] in roles.ARGOCD_ACCOUNTS]
+    ours = [
+        each for each in by_token if each["namespace"] == argocd and each["service_account"] in roles.ARGOCD_ACCOUNTS
+    ]
     return {
         "pod_identities": [shown(each) for each in identities if not roles.is_irsa(each)],
         "web_identities": by_token,

@@ -105,7 +105,9 @@ _KINDS = (
         ("Status", "Code"),
         gone=("deleted", "rejected", "expired", "failed"),
     ),
-    Kind("launch template", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId", ("LaunchTemplateName",)),
+    Kind(
+        "launch template", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId", ("LaunchTemplateName",)
+    ),
     Kind("subnet", "describe_subnets", "Subnets", "SubnetId", ("CidrBlock",)),
     Kind("route table", "describe_route_tables", "RouteTables", "RouteTableId"),
     Kind("internet gateway", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),

@@ -94,16 +94,19 @@ def pod_roles(scope: Scope, identities: t.Iterable[t.Mapping[str, t.Any]]) -> li
     for identity in identities:
         if not identity.get("role_arn"):  # else somebody else looks after it
             sharing.setdefault(role_name(scope, identity), []).append(identity)
-    return [
-        {
-            "name": name,
-            "description": f"Pods of {scope.cluster}",
-            "trust": _trust(scope, several),
-            "managed_policies": [scope.managed(each) for each in several[0].get("managed_policies") or []],
-            "inline_policies": [_inline(scope, name, each) for each in several][0],
-        }
-        for name, several in sharing.items()
-    ]
+    return [_pod_role(scope, name, several) for name, several in sharing.items()]
+
+
+def _pod_role(scope: Scope, name: str, identities: t.Sequence[t.Mapping[str, t.Any]]) -> Object:
+    """Of those that share a role the first says what it may do; that of the others is checked all the same."""
+    documents = [_inline(scope, name, each) for each in identities]
+    return {
+        "name": name,
+        "description": f"Pods of {scope.cluster}",
+        "trust": _trust(scope, identities),
+        "managed_policies": [scope.managed(each) for each in identities[0].get("managed_policies") or []],
+        "inline_policies": documents[0],
+    }
 
 
 def is_irsa(identity: t.Mapping[str, t.Any]) -> bool:

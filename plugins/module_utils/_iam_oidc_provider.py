@@ -95,7 +95,9 @@ class OidcProvider(Kind):
     def removal(self, live: Live | None) -> Plan:
         """Everything that the tags match, which after a cluster was made anew may be several."""
         plan = super().removal(live)
-        more = [Step(self.operations["delete"], {_ARN: arn}, f"deleted {arn}") for arn in (live or {}).get("others", [])]
+        more = [
+            Step(self.operations["delete"], {_ARN: arn}, f"deleted {arn}") for arn in (live or {}).get("others", [])
+        ]
         return Plan((*plan.steps, *more), plan.before, plan.after)
 
     def _tagging(self, live: Live, before: View, after: View) -> list[Step]:

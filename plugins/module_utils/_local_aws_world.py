@@ -40,8 +40,8 @@ class Settings:
     :arg throttle: The part of all calls that is answered with a throttling error, from 0 to 1.
     :arg regions: The regions that are enabled.
     :arg quotas: How many clusters a region, and node groups a cluster, may have.
-    :arg accounts: Further accounts of the same organization. Each has the role OrganizationAccountAccessRole, which whoever is in
-        the first account may assume, as in AWS.
+    :arg accounts: Further accounts of the same organization. Each has the role OrganizationAccountAccessRole, which
+        whoever is in the first account may assume, as in AWS.
     :arg secrets: Which secret access keys those may have who come with an access key that IAM did not make.
     """
 

@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Check of the chain of roles by which the hub's Argo CD reaches spokes: whether the hub's role may assume the spoke's."""
+"""Check of the chain of roles by which Argo CD reaches spokes: whether the hub's role may assume the spoke's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def chain(survey: Survey) -> Iterator[Finding]:
 
 def _missing(hub: Host, spoke: Host, role: str, named: bool) -> Finding:
     found = f"Argo CD of {hub.cluster} may not assume {role}, by which it would reach {spoke.cluster}"
-    more = "" if named else f", and beside it {_arn(hub, f'*{SPOKE_ROLE}')} if there are spokes in the hub's own account"
+    own = _arn(hub, f"*{SPOKE_ROLE}")
+    more = "" if named else f", and beside it {own} if there are spokes in the hub's own account"
     remedy = f"Add {role} to it in the inventory of {hub.cluster}{more}."
     # What another inventory says of a hub that is only used here is not known.
     verdict: Verdict = "warn" if hub.adopted else "fail"

@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The chain of roles from the hub's Argo CD to a spoke in another account: as planned, so admitted by a look-alike of AWS."""
+"""The chain of roles from the hub's Argo CD to a spoke in another account, as planned and as AWS takes it."""
 
 from __future__ import annotations
 

@@ -45,9 +45,7 @@ def _plant(tags: dict[str, str], controller: dict[str, str], network: str) -> di
     made: Object = {}
     volume = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=1, **tagged("volume"))
     made[volume["VolumeId"]] = "volume"
-    interface = ec2.create_network_interface(
-        SubnetId=first, Description="ELB app/k8s-a", **tagged("network-interface")
-    )
+    interface = ec2.create_network_interface(SubnetId=first, Description="ELB app/k8s-a", **tagged("network-interface"))
     made[interface["NetworkInterface"]["NetworkInterfaceId"]] = "network interface"
     group = ec2.create_security_group(GroupName="k8s", Description="d", VpcId=vpc, **tagged("security-group"))
     made[group["GroupId"]] = "security group"
@@ -133,18 +131,16 @@ def test_tags(tags: dict[str, str], belongs: bool) -> None:
         ("arn:aws:ec2:r:1:volume/vol-1", None),
         ("arn:aws:eks:r:1:cluster/seoul", None),
         ("arn:aws:elasticloadbalancing:r:1:listener/app/a/1/2", None),
-        ("arn:aws:elasticloadbalancing:r:1:loadbalancer/a", "load balancer arn:aws:elasticloadbalancing:r:1:loadbalancer/a"),
+        ("arn:aws:elasticloadbalancing:r:1:targetgroup/a/1", "target group {}"),
+        ("arn:aws:elasticloadbalancing:r:1:loadbalancer/a", "load balancer {}"),
         ("arn:aws:logs:r:1:log-group:/a/b", "log group /a/b"),
-        ("arn:aws:s3:::bucket", "s3 arn:aws:s3:::bucket"),
-        ("arn:aws:elasticfilesystem:r:1:file-system/fs-1", None),
+        ("arn:aws:s3:::bucket", "s3 {}"),
+        ("arn:aws:elasticfilesystem:r:1:file-system/fs-1", "elasticfilesystem file-system {}"),
     ],
 )
 def test_arns(arn: str, told: str | None) -> None:
     found = leftovers.of_arn(arn)
-    if "file-system" in arn:
-        assert str(found) == f"elasticfilesystem file-system {arn}"
-    else:
-        assert (str(found) if found else None) == told
+    assert (str(found) if found else None) == (told and told.format(arn))
 
 
 def test_what_is_described_but_gone_is_not_left() -> None:
