@@ -198,7 +198,7 @@ def test_a_cluster_lets_in_whom_an_access_entry_names(
     eks.delete_access_entry(clusterName="seoul", principalArn=spoke)
     api.becomes(token, "/api/v1/namespaces/default/configmaps", lambda found: found == 401)
 
-    _service_accounts(api, admin, cluster["identity"]["oidc"]["issuer"])
+    _service_accounts(api, admin, cluster["identity"]["oidc"]["issuer"], tools["argocd-k8s-auth"], place[0] / "token")
     _nodes(api, eks, admin, subnets)
     running = processes(place)
     assert running
@@ -213,7 +213,7 @@ def test_a_cluster_lets_in_whom_an_access_entry_names(
     assert processes(place) == []
 
 
-def _service_accounts(api: Api, admin: str, issuer: str) -> None:
+def _service_accounts(api: Api, admin: str, issuer: str, program: str, file: pathlib.Path) -> None:
     """A service account takes the role that trusts it, by a token of the cluster's own issuer."""
     host = issuer.removeprefix("https://")
     provider = boto3.client("iam").create_open_id_connect_provider(Url=issuer, ClientIDList=["sts.amazonaws.com"])
@@ -237,6 +237,14 @@ def _service_accounts(api: Api, admin: str, issuer: str) -> None:
     assert taken["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/irsa/pod"
     with pytest.raises(sts.exceptions.ClientError, match="InvalidIdentityToken"):
         sts.assume_role_with_web_identity(RoleArn=irsa, RoleSessionName="pod", WebIdentityToken=token[:-6] + "AAAAAA")
+    # So Argo CD's own program comes to a cluster, given what a pod is given.
+    file.write_text(token)
+    given = {"AWS_ROLE_ARN": irsa, "AWS_WEB_IDENTITY_TOKEN_FILE": str(file), "AWS_ROLE_SESSION_NAME": "pod"}
+    bearer = k8s_auth(program, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", **given)
+    file.unlink()
+    assert api.ask(bearer, "/api/v1/namespaces/default/configmaps") == 401
+    boto3.client("eks").create_access_entry(clusterName="seoul", principalArn=irsa)
+    assert api.ask(bearer, "/api/v1/namespaces/default/configmaps") == 403
 
 
 def _nodes(api: Api, eks: t.Any, admin: str, subnets: list[str]) -> None:

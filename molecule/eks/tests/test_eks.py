@@ -106,6 +106,35 @@ def test_without_its_access_entry_argo_cd_is_locked_out_until_a_run_brings_it_ba
     fleet.wait_for(lambda: set(_applications().values()) == {("Synced", "Healthy")})
 
 
+def test_argo_cd_gets_its_role_by_tokens_where_that_is_chosen() -> None:
+    eks, iam = _client("eks", HUB), _client("iam", HUB)
+    irsa = "--extra-vars=eks_cluster_argocd_identity=irsa"
+    output, changed = bootstrapped.play("bootstrap.yml", irsa)
+    assert changed, output
+    assert eks.list_pod_identity_associations(clusterName=HUB, namespace="argocd")["associations"] == []
+    assert len(iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]) == 1
+    tokens = bootstrapped.STATE / "processes" / HUB / "argocd-web-identity/tokens"
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tokens.iterdir() if not path.name.startswith(".")}
+    assert modes == dict.fromkeys(
+        ["argocd-application-controller", "argocd-applicationset-controller", "argocd-server"], 0o600
+    )
+    output, changed = bootstrapped.play("bootstrap.yml", irsa)
+    assert changed == 0, output
+    # Its processes, started anew, still reach Tokyo.
+    deployments = bootstrapped.api(SPOKE).resources.get(api_version="apps/v1", kind="Deployment")
+    before = deployments.get(name="lionpay-auth", namespace="lionpay").metadata.uid
+    deployments.delete(name="lionpay-auth", namespace="lionpay")
+
+    def made_anew() -> bool:
+        found = bootstrapped.objects("apps/v1", "Deployment", "lionpay", SPOKE)
+        return any(each["metadata"]["name"] == "lionpay-auth" and each["metadata"]["uid"] != before for each in found)
+
+    fleet.wait_for(made_anew)
+    output, changed = bootstrapped.play("bootstrap.yml")
+    assert changed, output
+    assert len(eks.list_pod_identity_associations(clusterName=HUB, namespace="argocd")["associations"]) == 3
+
+
 def test_tokyo_runs_alone_into_the_hub_that_is_there() -> None:
     inventory = pathlib.Path(bootstrapped.ROOT) / "inventories/tokyo"
     output, changed = bootstrapped.play("bootstrap.yml", f"--inventory={inventory}", inventory=inventory)
