@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
@@ -14,6 +15,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_eks_
 
 NAME = "argocd roles"
 SPOKE_ROLES = "eks_cluster_spoke_roles"
+_ROLE = re.compile(r"arn:aws[\w-]*:iam::(\d{12}|[\d*?]+):role/[\w+=,.@/*?-]+$")
 _REGISTRATION = "cluster_registration_options"
 
 
@@ -23,6 +25,10 @@ def chain(survey: Survey) -> Iterator[Finding]:
     hub = next((host for host in eks if host.name in survey.hubs), None)
     if hub is None:
         return
+    for arn in [str(each) for each in hub.get(SPOKE_ROLES) or []]:
+        if not _ROLE.match(arn):
+            remedy = "Give its ARN, arn:aws:iam::123456789012:role/tokyo-argocd-spoke for example; * stands for any text."
+            yield Finding(NAME, f"{arn!r} is no ARN of a role", "fail", SPOKE_ROLES, remedy, (hub.name,))
     for spoke in eks:
         if spoke is hub or not spoke.text(ACCOUNT) or not hub.text(ACCOUNT) or _registered_otherwise(spoke):
             continue

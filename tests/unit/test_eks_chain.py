@@ -168,6 +168,11 @@ def test_an_account_outside_of_the_organization_is_closed() -> None:
 # Preflight
 
 
+def test_what_is_no_arn_of_a_role_is_said() -> None:
+    (found,) = chain(survey(Cloud(), host("seoul", eks_cluster_spoke_roles=[SPOKE_ROLE, "tokyo-argocd-spoke"])))
+    assert (found.verdict, found.found) == ("fail", "'tokyo-argocd-spoke' is no ARN of a role")
+
+
 @pytest.mark.parametrize(
     ("hub", "spoke", "verdicts"),
     [
