@@ -218,6 +218,8 @@ class Reader:
         listed = [{"Name": "tag-key", "Values": list(tags(self._cluster))}]
         # EC2 itself calls it so in this one operation.
         request: dict[str, t.Any] = {"Filter" if kind.operation == "describe_nat_gateways" else "Filters": listed}
+        if kind.operation == "describe_snapshots":
+            request["OwnerIds"] = ["self"]  # without it EC2 looks through everybody's
         if ec2.client.can_paginate(kind.operation):
             found = ec2.pages(kind.operation, kind.key, doing, **request)
         else:

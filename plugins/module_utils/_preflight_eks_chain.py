@@ -27,7 +27,9 @@ def chain(survey: Survey) -> Iterator[Finding]:
         return
     for arn in [str(each) for each in hub.get(SPOKE_ROLES) or []]:
         if not _ROLE.match(arn):
-            remedy = "Give its ARN, arn:aws:iam::123456789012:role/tokyo-argocd-spoke for example; * stands for any text."
+            remedy = (
+                "Give its ARN, arn:aws:iam::123456789012:role/tokyo-argocd-spoke for example; * stands for any text."
+            )
             yield Finding(NAME, f"{arn!r} is no ARN of a role", "fail", SPOKE_ROLES, remedy, (hub.name,))
     for spoke in eks:
         if spoke is hub or not spoke.text(ACCOUNT) or not hub.text(ACCOUNT) or _registered_otherwise(spoke):

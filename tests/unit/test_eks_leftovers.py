@@ -12,6 +12,7 @@ from unit.eks_aws import REGION, aws, connection, moto
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _aws_wait
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _eks_leftovers as leftovers
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Aws
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws_wait import Deadline
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_leftovers import Leftover
 from ansible_collections.hubspoke.bootstrap.plugins.modules import eks_leftovers_info
@@ -92,14 +93,14 @@ def test_what_may_not_be_read_is_told_and_the_rest_too(
     aws: str, make_task: t.Callable[..., t.Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = _plant(OURS, OURS, "10.3")
-    service = leftovers.Aws.service
+    service = Aws.service
 
-    def without(self: leftovers.Aws, name: str) -> t.Any:
+    def without(self: Aws, name: str) -> t.Any:
         # Nothing answers there.
         self._endpoint = "http://127.0.0.1:1" if name == "logs" else None
         return service(self, name)
 
-    monkeypatch.setattr(leftovers.Aws, "service", without)
+    monkeypatch.setattr(Aws, "service", without)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     task, *_rest = make_task({**connection(), "cluster_name": "seoul", "wait_timeout": 0})
     result = eks_leftovers_info.run(task)

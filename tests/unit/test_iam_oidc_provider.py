@@ -124,7 +124,7 @@ def test_everything_of_a_cluster_goes_by_its_tags(runs: Runs) -> None:
         runs.run(url=f"{URL}{number}", account_id=ACCOUNT, tags=tags)
     gone = runs.both(match_tags=OWNED, state="absent")
     assert gone["actions"] == ["deleted", f"deleted {ARN}1"]
-    assert sorted(runs.backend.providers) == [f"{ARN}2", f"{ARN}3"]  # type: ignore[attr-defined]
+    assert sorted(t.cast("Iam", runs.backend).providers) == [f"{ARN}2", f"{ARN}3"]
     runs.same(3, match_tags=OWNED, state="absent")
 
 
