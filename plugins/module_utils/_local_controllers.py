@@ -275,6 +275,8 @@ def _aws_environment(name: str, setting: Setting) -> dict[str, str]:
         "AWS_ROLE_ARN": setting.web_identity,
         "AWS_WEB_IDENTITY_TOKEN_FILE": str(_token_folder(setting) / name),
         "AWS_ROLE_SESSION_NAME": name,
+        # Before it has credentials the SDK looks for STS by this name alone.
+        "AWS_ENDPOINT_URL_STS": f"{address.scheme}://{address.netloc}",
     }
     given = by_agent if not setting.web_identity else by_token if name in ARGOCD_ACCOUNTS else {}
     return {

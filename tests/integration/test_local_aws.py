@@ -240,6 +240,7 @@ def _service_accounts(api: Api, admin: str, issuer: str, program: str, file: pat
     # So Argo CD's own program comes to a cluster, given what a pod is given.
     file.write_text(token)
     given = {"AWS_ROLE_ARN": irsa, "AWS_WEB_IDENTITY_TOKEN_FILE": str(file), "AWS_ROLE_SESSION_NAME": "pod"}
+    given["AWS_ENDPOINT_URL_STS"] = os.environ["AWS_ENDPOINT_URL"]
     bearer = k8s_auth(program, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", **given)
     file.unlink()
     assert api.ask(bearer, "/api/v1/namespaces/default/configmaps") == 401

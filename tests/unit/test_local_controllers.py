@@ -256,7 +256,7 @@ def test_by_irsa_those_that_talk_to_clusters_have_tokens_in_files() -> None:
     assert not [name for name, variables in found.items() if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in variables]
     variables = found["argocd-server"]
     assert variables["AWS_ROLE_ARN"] == HUB_ROLE
-    assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:24566"
+    assert variables["AWS_ENDPOINT_URL"] == variables["AWS_ENDPOINT_URL_STS"] == "http://127.0.0.1:24566"
     folder = f"/set/{controllers.TOKENS}/tokens"
     assert variables["AWS_WEB_IDENTITY_TOKEN_FILE"] == f"{folder}/argocd-server"
     tokens = made[controllers.TOKENS]
