@@ -47,10 +47,12 @@ RETURN = r"""
 _value:
   description:
     - C(roles) as M(hubspoke.bootstrap.eks_roles_info) takes them, C(pod_identities) and C(access_entries) with the ARNs of their
-      roles, C(web_identities) the same for service accounts that get their roles by IRSA, C(no_pod_identities) these without their roles, C(annotations) those of them that something
-      else makes and has to annotate, C(addon_roles) the roles of add-ons by name, C(node_groups) with everything that they leave out, C(security_rules) with networks for the words, C(peers) as
-      M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_role_arn), C(node_role_arn), C(spoke_role_arn), which
-      Argo CD uses on this cluster, and C(argocd_role_arn), which its service accounts name on the hub where they use IRSA.
+      roles, C(node_groups) with everything that they leave out, C(security_rules) with networks for the words, C(peers) as
+      M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_role_arn), C(node_role_arn), and C(spoke_role_arn), which
+      Argo CD uses on this cluster.
+    - Of service accounts that get their roles by IRSA, C(web_identities) with the ARNs of these, C(no_pod_identities) without,
+      C(annotations) those that something else makes and has to annotate, C(addon_roles) the roles of add-ons by their names, and
+      C(argocd_role_arn), which Argo CD's own name on the hub.
   type: dict
 """
 

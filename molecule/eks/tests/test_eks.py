@@ -89,8 +89,12 @@ def test_argo_cd_brought_the_service_to_both_regions() -> None:
 
 
 def test_another_run_asks_little_and_writes_nothing() -> None:
+    _repeat()
+
+
+def _repeat(*arguments: str) -> None:
     rehearsed.calls("DELETE")
-    output, changed = bootstrapped.play("bootstrap.yml")
+    output, changed = bootstrapped.play("bootstrap.yml", *arguments)
     assert changed == 0, output
     found = rehearsed.calls()
     assert found["writes"] == 0
@@ -129,8 +133,7 @@ def test_an_upgrade_takes_everything_along() -> None:
     output, changed = bootstrapped.play("bootstrap.yml", *LATER)
     assert changed >= 2, output
     assert _versions() == {HUB: {"1.35"}, SPOKE: {"1.35"}}
-    output, changed = bootstrapped.play("bootstrap.yml", *LATER)
-    assert changed == 0, output
+    _repeat(*LATER)
 
 
 def _versions() -> dict[str, set[str]]:
