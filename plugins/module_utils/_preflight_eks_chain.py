@@ -20,10 +20,13 @@ _REGISTRATION = "cluster_registration_options"
 
 
 def chain(survey: Survey) -> Iterator[Finding]:
-    """Spokes in the hub's own account have nothing to be said of, unless the hub's inventory names roles."""
+    """Spokes in the hub's own account have nothing to be said of, unless the hub's inventory names roles.
+
+    An Argo CD that AWS runs takes on no roles.
+    """
     eks = hosts(survey)
     hub = next((host for host in eks if host.name in survey.hubs), None)
-    if hub is None:
+    if hub is None or hub.argocd_by_aws:
         return
     for arn in [str(each) for each in hub.get(SPOKE_ROLES) or []]:
         if not _ROLE.match(arn):

@@ -182,6 +182,7 @@ def test_what_is_no_arn_of_a_role_is_said() -> None:
         ({"eks_cluster_spoke_roles": [SPOKE_ROLE]}, {"cluster_account": OTHER}, ["ok"]),
         ({"eks_cluster_spoke_roles": [SPOKE_ROLE]}, {}, ["fail"]),
         ({"eks_cluster_spoke_roles": ["arn:aws:iam::*:role/*-argocd-spoke"]}, {"cluster_account": OTHER}, ["ok"]),
+        ({"argocd_provider": "eks_capability"}, {"cluster_account": OTHER}, []),
         ({}, {"cluster_account": OTHER, "cluster_registration_options": {"credential": "bearer_token"}}, []),
     ],
 )

@@ -94,7 +94,7 @@ def test_another_run_asks_little_and_writes_nothing() -> None:
 
 def _repeat(*arguments: str) -> None:
     rehearsed.calls("DELETE")
-    output, changed = bootstrapped.play("bootstrap.yml", *arguments)
+    output, changed = bootstrapped.play("playbooks/rehearse.yml", *arguments)
     assert changed == 0, output
     found = rehearsed.calls()
     assert found["writes"] == 0
