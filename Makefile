@@ -1,6 +1,6 @@
 # The ways into this checkout. Each does its own set-up; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev rehearse rehearse-teardown test lint check unit integration molecule bench tools docs pins clean
+.PHONY: help setup dev rehearse rehearse-status rehearse-teardown test lint check unit integration molecule bench tools docs pins clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -20,7 +20,10 @@ dev: setup ## From nothing to a GitOps cluster on this machine
 	ansible-playbook bootstrap.yml -i inventories/dev
 
 rehearse: setup ## Production's two regions on this machine, without an AWS account
-	$(REHEARSAL) ansible-playbook playbooks/rehearse.yml -i inventories/seoul -i inventories/tokyo
+	$(REHEARSAL) ansible-playbook playbooks/rehearse.yml -i inventories/seoul -i inventories/tokyo $(ARGS)
+
+rehearse-status: setup ## How a rehearsal is
+	@$(REHEARSAL) ansible-playbook playbooks/status.yml -i inventories/seoul -i inventories/tokyo
 
 rehearse-teardown: setup ## Delete what a rehearsal made
 	$(REHEARSAL) ansible-playbook playbooks/rehearse_teardown.yml -i inventories/seoul -i inventories/tokyo

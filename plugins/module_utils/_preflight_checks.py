@@ -14,6 +14,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflig
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks as eks
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_addons as eks_addons
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_capability as eks_capability
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_chain as eks_chain
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_network as eks_network
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_nodes as eks_nodes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_quotas as eks_quotas
@@ -52,6 +53,7 @@ CHECKS = (
     Check(situation.REGIONS, eks.regions, _ALWAYS),
     Check(situation.CLUSTERS, eks.clusters, _ALWAYS),
     Check(eks.ROLES, eks.roles, _ALWAYS),
+    Check(eks_chain.NAME, eks_chain.chain),
     Check(eks.VERSIONS, eks.versions),
     Check(eks_network.ADDRESSES, eks_network.addresses),
     Check(eks_network.PLACES, eks_network.zones),

@@ -191,6 +191,45 @@ def checksum(variables: dict[str, t.Any], name: str = "argocd-repo-server") -> s
     return t.cast("str", workload["spec"]["template"]["metadata"]["annotations"][settings.CHECKSUM])
 
 
+ROLE = "arn:aws:iam::123456789012:role/seoul-argocd-hub"
+
+
+def accounts(variables: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {
+        each["metadata"]["name"]: each["metadata"].get("annotations")
+        for each in settings.definitions(variables, "argocd", found)
+        if each["kind"] == "ServiceAccount"
+    }
+
+
+def workloads(*names: str, checksum: str = "") -> dict[str, t.Any]:
+    return {
+        "workloads": [
+            {"kind": "Deployment", "name": name, "reads": {}, "settings_checksum": checksum} for name in names
+        ]
+    }
+
+
+def test_service_accounts_name_the_role_that_they_get_by_irsa() -> None:
+    role = {"eks.amazonaws.com/role-arn": ROLE}
+    assert set(accounts({"aws_role_arn": ROLE}, {})) == {
+        "argocd-application-controller",
+        "argocd-applicationset-controller",
+        "argocd-server",
+    }
+    there = workloads("argocd-server", "argocd-repo-server")
+    assert accounts({"aws_role_arn": ROLE}, there) == {"argocd-server": role}
+    assert accounts({}, there) == {}
+    started = [
+        each["metadata"]["name"]
+        for each in settings.definitions({"aws_role_arn": ROLE}, "argocd", there)
+        if each["kind"] == "Deployment"
+    ]
+    assert started == ["argocd-server"], "its pods are given it when they are made"
+    withdrawn = workloads("argocd-server", checksum="old")
+    assert accounts({"aws_role_arn": ""}, withdrawn) == {"argocd-server": None}
+
+
 def test_a_workload_starts_again_when_what_it_reads_changes_and_only_then() -> None:
     debug = checksum({"params": {"reposerver.log.level": "debug"}})
     assert debug

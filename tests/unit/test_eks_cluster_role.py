@@ -23,6 +23,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.hubspoke.bootstrap.plugins.filter import eks_cluster_wanted as filter_
+from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_annotations import eks_cluster_annotations
 from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_left import eks_cluster_left
 from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_schedules import eks_cluster_schedules
 from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_wanted import eks_cluster_wanted
@@ -49,6 +50,9 @@ SETTINGS: Object = {
     "spoke_roles": [],
     "argocd_namespace": "argocd",
     "argocd_access": [{"policy": "AmazonEKSClusterAdminPolicy"}],
+    "identity": "pod_identity",
+    "argocd_identity": "pod_identity",
+    "issuer": "",
     "pod_identities": [],
     "access_entries": [],
     "peers": [],
@@ -172,6 +176,52 @@ def test_service_accounts_may_share_a_role_or_bring_one() -> None:
     assert read["Resource"] == [f"arn:aws:secretsmanager:ap-northeast-1:{ACCOUNT}:secret:prod/*"]
 
 
+HOST = "oidc.eks.ap-northeast-1.amazonaws.com/id/0123456789ABCDEF"
+IRSA: Object = {"identity": "irsa", "argocd_identity": "irsa", "issuer": f"https://{HOST}"}
+
+
+def test_a_role_trusts_exactly_its_service_accounts_by_their_tokens() -> None:
+    identities = [
+        {"namespace": "a", "service_account": "one", "role": "shared"},
+        {"namespace": "b", "service_account": "two", "role": "shared"},
+        {"namespace": "b", "service_account": "agent", "role": "shared", "identity": "pod_identity"},
+        {"namespace": "kube-system", "service_account": "ebs-csi-controller-sa", "role_arn": "arn:given"},
+    ]
+    made = wanted({**IRSA, "pod_identities": identities})
+    (role,) = [each for each in made["roles"] if each["name"] == "shared"]
+    by_agent, by_token = role["trust"]["Statement"]
+    assert by_agent["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert by_token["Principal"] == {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{HOST}"}
+    assert by_token["Action"] == ["sts:AssumeRoleWithWebIdentity"]
+    subjects = ["system:serviceaccount:a:one", "system:serviceaccount:b:two"]
+    assert by_token["Condition"] == {
+        "StringEquals": {f"{HOST}:aud": "sts.amazonaws.com", f"{HOST}:sub": subjects},
+    }
+    shared = f"arn:aws:iam::{ACCOUNT}:role/shared"
+    assert [each["service_account"] for each in made["pod_identities"]] == ["agent"]
+    assert made["no_pod_identities"][0] == {"namespace": "a", "service_account": "one"}
+    assert made["addon_roles"] == {"aws-ebs-csi-driver": "arn:given"}
+    assert eks_cluster_annotations(made["annotations"]) == f"a/one: {shared}; b/two: {shared}"
+
+
+def test_the_trust_waits_for_the_issuer() -> None:
+    identities = [{"namespace": "a", "service_account": "one", "statements": [{"Effect": "Allow"}]}]
+    made = wanted({**IRSA, "issuer": "", "pod_identities": identities})
+    assert made["roles"][-1]["trust"] == {}
+    assert wanted({"pod_identities": identities})["roles"][-1]["trust"] != {}
+
+
+@pytest.mark.parametrize("identity", ["pod_identity", "irsa"])
+def test_argo_cd_has_a_choice_of_its_own(identity: str) -> None:
+    made = wanted({**IRSA, "name": "seoul", "argocd_identity": identity}, hub=HUB, is_hub=True)
+    by_token, by_agent = made["web_identities"], made["pod_identities"]
+    assert (len(by_token), len(by_agent)) == ((3, 0) if identity == "irsa" else (0, 3))
+    role = f"arn:aws:iam::{ACCOUNT}:role/seoul-argocd-hub"
+    assert made["argocd_role_arn"] == (role if identity == "irsa" else "")
+    # The collection makes these accounts, and annotates them itself.
+    assert made["annotations"] == []
+
+
 def test_an_unknown_policy_is_refused_with_those_there_are() -> None:
     identity = {"namespace": "a", "service_account": "one", "policies": ["external-dn"]}
     with pytest.raises(AnsibleFilterError, match=r"unknown policy external-dn\. .*external-dns"):
@@ -227,6 +277,9 @@ def test_identities_are_compared_by_their_role() -> None:
     assert details.identity_differences(wanted_, {("a", "one"): "arn:1"}) == []
     assert [each.action for each in details.identity_differences(wanted_, {("a", "one"): "arn:2"})] == ["update"]
     assert [each.action for each in details.identity_differences(wanted_, {})] == ["create"]
+    there: dict[tuple[str, str], str] = {("a", "one"): "arn:1"}
+    assert [each.action for each in details.identity_differences([], there, wanted_)] == ["delete"]
+    assert details.identity_differences([], {}, wanted_) == []
 
 
 UP: Object = {

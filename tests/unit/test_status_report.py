@@ -234,6 +234,15 @@ def test_summary_says_what_exists_and_how_to_go_on() -> None:
         assert part in text
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_summary_of_a_rehearsal_names_what_sets_its_environment(check_mode: bool) -> None:
+    text = summary(rehearsal=True, check_mode=check_mode)
+    assert "make rehearse-status" in text
+    assert "make rehearse-teardown" in text
+    assert "ansible-playbook" not in text
+    assert text.replace("make rehearse-", "").count("make rehearse") == check_mode
+
+
 def test_summary_of_a_sample_that_is_copied_into_the_cluster() -> None:
     text = summary(sample={"path": "/state/sample", "url": "git://sample-repository.x.svc/sample.git"})
     assert "commit to /state/sample; run the bootstrap again" in text
