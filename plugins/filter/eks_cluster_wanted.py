@@ -51,8 +51,8 @@ _value:
       M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_arn), C(cluster_role_arn), C(node_role_arn), C(spoke_role_arn),
       which Argo CD uses on this cluster, and C(capability_role_arn), which it has on the hub where AWS runs it.
     - Of service accounts that get their roles by IRSA, C(web_identities) with the ARNs of these, C(no_pod_identities) without,
-      C(annotations) those that something else makes and has to annotate, C(addon_roles) the roles of add-ons by their names, and
-      C(argocd_role_arn), which Argo CD's own name on the hub.
+      C(annotations) those that something else makes and has to annotate, C(addon_roles) the roles of add-ons by their names,
+      empty for those that get theirs by Pod Identity, and C(argocd_role_arn), which Argo CD's own name on the hub.
   type: dict
 """
 
@@ -174,7 +174,12 @@ def _identities(scope: roles.Scope, identities: t.Sequence[Object], argocd: str)
         return {"namespace": each["namespace"], "service_account": each["service_account"], "role_arn": arn}
 
     by_token = [shown(each) for each in identities if roles.is_irsa(each)]
-    addons = {name: each["role_arn"] for each in by_token if (name := roles.addon_of(each))}
+    # One that has a role by the cluster's tokens does not look at its association.
+    addons = {
+        name: shown(each)["role_arn"] if roles.is_irsa(each) else ""
+        for each in identities
+        if (name := roles.addon_of(each))
+    }
     ours = [
         each for each in by_token if each["namespace"] == argocd and each["service_account"] in roles.ARGOCD_ACCOUNTS
     ]

@@ -204,6 +204,11 @@ def test_a_role_trusts_exactly_its_service_accounts_by_their_tokens() -> None:
     assert eks_cluster_annotations(made["annotations"]) == f"a/one: {shared}; b/two: {shared}"
 
 
+def test_an_addon_that_gets_its_role_by_pod_identity_has_no_other() -> None:
+    identity = {"namespace": "kube-system", "service_account": "ebs-csi-controller-sa", "role_arn": "arn:given"}
+    assert wanted({"pod_identities": [identity]})["addon_roles"] == {"aws-ebs-csi-driver": ""}
+
+
 def test_the_trust_waits_for_the_issuer() -> None:
     identities = [{"namespace": "a", "service_account": "one", "statements": [{"Effect": "Allow"}]}]
     made = wanted({**IRSA, "issuer": "", "pod_identities": identities})
