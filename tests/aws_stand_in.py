@@ -4,7 +4,7 @@
 
 What is asked of it is counted. Access keys that begin EXPIRED or INVALID, regions that are not enabled, roles whose
 name begins with `closed`, and operations that are named as denied are refused; a part of all requests is throttled.
-It has the two lists of versions that moto's EKS has not.
+It has the two lists of versions that moto's EKS has not, and no capabilities.
 """
 
 from __future__ import annotations
@@ -123,6 +123,8 @@ class StandIn(ThreadedMotoServer):
             addons = ADDONS if wanted in VERSIONS else {}
             versions = {name: [{"addonVersion": version} for version in known] for name, known in addons.items()}
             return {"addons": [{"addonName": name, "addonVersions": known} for name, known in versions.items()]}
+        if re.fullmatch("GET /clusters/[^/]+/capabilities", operation):
+            return {"capabilities": []}
         if operation == "GetServiceQuota":
             code = json.loads(body)["QuotaCode"]
             return {"Quota": {"QuotaCode": code, "Value": float(self.behaviour.quotas[code])}}
