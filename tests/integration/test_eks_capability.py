@@ -129,7 +129,7 @@ def _repository(folder: pathlib.Path) -> None:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Fleet]:
     """A look-alike with nothing in it; taken down at the end, come what may."""
     # Short: Unix sockets are below it.
-    state, ports = STATE / f"{os.getpid()}-cap", free_ports(_PORTS)
+    state, ports = STATE / str(os.getpid()) / "cap", free_ports(_PORTS)
     environment = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports + _PORTS - 1}",
         "AWS_ACCESS_KEY_ID": "rehearsal",
