@@ -63,19 +63,12 @@ FIELDS = (
     Field("namespace", ("namespaceConfig", "namespace"), CREATION),
     Field("version", ("addonVersion",), "addon"),
     Field("configuration", ("configurationValues",), "addon", _configuration, _json),
-    Field("service_account_role_arn", ("serviceAccountRoleArn",), "addon", _role),
+    Field("service_account_role_arn", ("serviceAccountRoleArn",), "addon", _role, clears=True),
     Field("pod_identity_associations", ("podIdentityAssociations",), "addon", _accounts, _associations),
     TAGS_FIELD,
 )
 # An update that leaves these out takes them away.
 _SENT_AGAIN = ("configuration", "service_account_role_arn")
-
-
-def _without_empty_role(request: dict[str, t.Any]) -> dict[str, t.Any]:
-    """EKS takes no empty ARN: none is said by saying nothing."""
-    if not request.get("serviceAccountRoleArn"):
-        request.pop("serviceAccountRoleArn", None)
-    return request
 
 
 class Addon(Kind):
@@ -97,9 +90,6 @@ class Addon(Kind):
         super().__init__(params)
         self._versions: list[dict[str, t.Any]] | None = None
         self._kubernetes = ""
-
-    def _said(self, name: str, value: t.Any) -> bool:
-        return (name == "service_account_role_arn" and value == "") or super()._said(name, value)  # no role, that is
 
     def find(self, eks: Service) -> Live | None:
         """The add-on, and where roles of service accounts are spoken of, those too: EKS answers their ARNs only."""
@@ -154,7 +144,7 @@ class Addon(Kind):
             del request["addonVersion"]  # EKS was not asked, as there is no cluster yet.
         resolve = self.params.get("resolve_conflicts") or "OVERWRITE"
         request["resolveConflicts"] = "NONE" if resolve == "PRESERVE" else resolve
-        return super().creation_steps(_without_empty_role(request))
+        return super().creation_steps(request)
 
     def change(self, group: str, fields: list[Field], actual: View, live: Live) -> list[Step]:
         """With what is to be done about objects that were changed by hand, and with all that should stay."""
@@ -163,7 +153,6 @@ class Addon(Kind):
             if field.name in _SENT_AGAIN and field not in fields and actual[field.name]:
                 field.write(step.request, actual[field.name])
         step.request["resolveConflicts"] = self.params.get("resolve_conflicts") or "OVERWRITE"
-        _without_empty_role(step.request)
         return [step]
 
     def removal_options(self) -> dict[str, t.Any]:

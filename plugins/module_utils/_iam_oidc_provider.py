@@ -10,7 +10,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Ser
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws_errors import AwsError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import (
     CREATION,
-    TAGS,
+    TAGS_FIELD,
     Field,
     Kind,
     Live,
@@ -35,7 +35,7 @@ FIELDS = (
     Field("url", ("Url",), CREATION, _url),
     Field("client_ids", ("ClientIDList",), "client_ids", unordered),
     Field("thumbprints", ("ThumbprintList",), "thumbprints", unordered),
-    Field("tags", ("tags",), TAGS, lambda tags: tags or {}),
+    TAGS_FIELD,
 )
 
 

@@ -28,7 +28,8 @@ def chain(survey: Survey) -> Iterator[Finding]:
     hub = next((host for host in eks if host.name in survey.hubs), None)
     if hub is None or hub.argocd_by_aws:
         return
-    for arn in [str(each) for each in hub.get(SPOKE_ROLES) or []]:
+    named = [str(each) for each in hub.get(SPOKE_ROLES) or []]
+    for arn in named:
         if not _ROLE.match(arn):
             remedy = (
                 "Give its ARN, arn:aws:iam::123456789012:role/tokyo-argocd-spoke for example; * stands for any text."
@@ -38,7 +39,6 @@ def chain(survey: Survey) -> Iterator[Finding]:
         if spoke is hub or not spoke.text(ACCOUNT) or not hub.text(ACCOUNT) or _registered_otherwise(spoke):
             continue
         role = _arn(spoke, f"{spoke.cluster}{SPOKE_ROLE}")
-        named = [str(each) for each in hub.get(SPOKE_ROLES) or []]
         if not any(fnmatchcase(role, each) for each in named or [_arn(hub, f"*{SPOKE_ROLE}")]):
             yield _missing(hub, spoke, role, bool(named))
         elif spoke.text(ACCOUNT) != hub.text(ACCOUNT):

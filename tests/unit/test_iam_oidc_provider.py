@@ -111,6 +111,7 @@ def test_create_repeat_modify_repeat_delete_delete(runs: Runs) -> None:
         "tags: without hubspoke.bootstrap/cluster",
     ]
     assert changed["provider"]["client_ids"] == ["other", "sts.amazonaws.com"]
+    assert changed["provider"]["tags"] == {"team": "a"}
     runs.same(1, **changes)
     purged = runs.both(**{**changes, "purge_client_ids": True})
     assert purged["actions"] == ["without audience sts.amazonaws.com"]
