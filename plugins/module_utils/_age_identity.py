@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Where the private key is, looked for as sops does, and which recipients it opens files for.
 
-Private keys reach other programs by their standard input, their environment or as the path of a file; never as arguments.
+Private keys reach other programs by standard input, by environment or as the path of a file; never as arguments.
 """
 
 from __future__ import annotations
