@@ -39,10 +39,12 @@ class Loaded:
 
     :arg objects: All of them; of those that stay as they are, as they are on the cluster.
     :arg untouched: Those.
+    :arg decrypted: How many files had to be.
     """
 
     objects: list[Object] = field(default_factory=list)
     untouched: dict[tuple[str, str, str, str], Object] = field(default_factory=dict)
+    decrypted: int = 0
 
 
 class SecretSet(ManifestSet):
@@ -125,6 +127,7 @@ def load(survey: Survey, entries: t.Sequence[Entry], way: Way, live: t.Sequence[
         else:
             todo.append((entry, checksum, file.documents))
     refuse(found)
+    loaded.decrypted = len(todo)
     loaded.objects += _decrypted(survey.root, todo, way)
     return loaded
 

@@ -177,6 +177,8 @@ def run(task: Task) -> Result:
     after = key.recipients if key else ()
     if key:
         task.censor(*key.secrets)
+        # One that was just made is kept all the same: with its recipient a colleague can add it.
+        _compare(params["files"], key.recipients)
         key = engine.chosen(key, wanted.recipient) if wanted.recipient else key
         if params["round_trip"]:
             sops = Sops(params["sops"], key, os.environ)
