@@ -44,6 +44,7 @@ STEPS = (
     Step("ruff", "lint", ("ruff", "check", ".")),
     Step("format", "lint", ("ruff", "format", "--check", ".")),
     Step("yaml", "lint", ("yamllint", "--strict", ".")),
+    Step("plaintext", "lint", (PYTHON, "toolchain/no_plaintext.py")),
     Step("changelog", "lint", ("antsibull-changelog", "lint")),
     Step("readmes", "lint", (PYTHON, "tests/readmes.py", "--check")),
     Step("types", "lint", ("mypy", ".venv/collections/ansible_collections/hubspoke/bootstrap/plugins")),

@@ -18,9 +18,9 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_run impor
 
 SPEC: dict[str, t.Any] = {
     "root": {"type": "path", "required": True},
-    "key_file": {"type": "path"},
+    "key_file": {"type": "path", "no_log": False},
     "sops": {"type": "path", "default": "sops"},
-    "age_keygen": {"type": "path", "default": "age-keygen"},
+    "age_keygen": {"type": "path", "default": "age-keygen", "no_log": False},
 }
 PATTERNS_SPEC: dict[str, t.Any] = {"type": "list", "elements": "str", "default": list(PATTERNS)}
 

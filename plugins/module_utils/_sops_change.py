@@ -37,12 +37,15 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_run impor
 # What is done to a file
 UPDATE, ROTATE, ENCRYPT = "update", "rotate", "encrypt"
 
+# Stands for the files to come where there is none yet.
+_EXAMPLE = "example.secrets.enc.yaml"
+
 
 @dataclass(frozen=True)
 class Wanted:
     """What is asked for.
 
-    :arg rule: path_regex of a rule that has to be there; "" for none.
+    :arg rule: path_regex of a rule of ours, made where no rule fits all files; "" for none.
     :arg recipients: What it has at least.
     :arg encrypted_regex: Which keys a new rule encrypts; "" for all.
     :arg add: Recipients that all rules get.
@@ -60,10 +63,14 @@ class Wanted:
     encrypt: bool = False
 
 
-def changed_rules(rules: Rules | None, wanted: Wanted, source: str = NAME) -> Rules:
-    """The rules as they shall be."""
+def changed_rules(rules: Rules | None, wanted: Wanted, paths: t.Sequence[str], source: str = NAME) -> Rules:
+    """The rules as they shall be.
+
+    :arg paths: The files. Where rules of the user's fit them all, no rule of ours is needed.
+    """
     result = rules or Rules("", source)
-    if wanted.rule and wanted.recipients:
+    ours = any(rule.path_regex == wanted.rule for rule in result.rules)
+    if wanted.rule and (ours or not all(result.matching(path) for path in paths or [_EXAMPLE])):
         result = result.with_rule(wanted.rule, wanted.recipients, wanted.encrypted_regex)
     return result.adding(wanted.add).removing(wanted.remove)
 
@@ -103,7 +110,9 @@ class Change:
         self._survey = survey
         self._recipients = recipients
         self._progress = progress
-        self.rules = changed_rules(survey.rules, wanted, str(survey.root / NAME))
+        self.rules = changed_rules(
+            survey.rules, wanted, [item.path for item in survey.documents], str(survey.root / NAME)
+        )
         self.steps = plan(survey.documents, self.rules, wanted)
         # What a change cannot cure, and would only bury.
         grave = {DAMAGED, NO_RULE, MISMATCH, TAMPERED, *(() if wanted.encrypt else (PLAINTEXT,))}

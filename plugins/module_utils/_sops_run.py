@@ -26,6 +26,20 @@ MAC_MISMATCH, MAC_MISSING, NO_KEY = 51, 52, 128
 _TIMEOUT = 120
 _NOWHERE = "/nonexistent"
 
+# Would take the place of the rules of .sops.yaml.
+_OVERRULING = frozenset(
+    [
+        "SOPS_AGE_RECIPIENTS",
+        "SOPS_AZURE_KEYVAULT_URLS",
+        "SOPS_CONFIG",
+        "SOPS_GCP_KMS_IDS",
+        "SOPS_HUAWEICLOUD_KMS_IDS",
+        "SOPS_KMS_ARN",
+        "SOPS_PGP_FP",
+        "SOPS_VAULT_URIS",
+    ]
+)
+
 # What of its words tells the cause, in the order of looking.
 _CAUSES = (
     ("no matching creation rules", "no rule of .sops.yaml fits it", "Add a rule with a path_regex that does."),
@@ -69,7 +83,7 @@ class Sops:
 
     def __init__(self, binary: str, key: Key | None, environment: Mapping[str, str]) -> None:
         self._binary = binary
-        kept = dict(environment)
+        kept = {name: value for name, value in environment.items() if name not in _OVERRULING}
         if key is not None:
             for name in (identity.FILE, identity.COMMAND, identity.VALUE, identity.SSH, identity.SSH_COMMAND):
                 kept.pop(name, None)

@@ -140,7 +140,7 @@ SPEC: dict[str, t.Any] = {
         "repair_permissions": {"type": "bool", "default": False},
         "round_trip": {"type": "bool", "default": True},
         "sops": {"type": "path", "default": "sops"},
-        "age_keygen": {"type": "path", "default": "age-keygen"},
+        "age_keygen": {"type": "path", "default": "age-keygen", "no_log": False},
     },
     "supports_check_mode": True,
 }

@@ -19,7 +19,9 @@ author:
   - hubspoke.bootstrap contributors (@hubspoke)
 options:
   rule:
-    description: C(path_regex) of a rule that has to be there; where it is not, it is put before a rule for all files.
+    description:
+      - C(path_regex) of a rule that is made where the rules that are there do not fit all the files. It is put before a rule
+        for everything.
     type: str
   recipients:
     description: Recipients that the O(rule) has at least.
@@ -147,6 +149,10 @@ def run(task: Task) -> Result:
             f"{missing[0]} is not there, or has a name that fits none of the patterns ({', '.join(params['patterns'])}).",
             "Correct the path, or rename the file.",
         )
+    known = {each for item in survey.documents for each in item.recipients}
+    known |= {each for rule in (survey.rules.rules if survey.rules else []) for each in rule.recipients}
+    for recipient in sorted(set(wanted.remove) - known):
+        task.warn(f"Nothing is encrypted for {short(recipient)}, which is to be removed. Is it the right one?")
     change = Change(survey, wanted, found.recipients, task.progress)
     changed = change.rules_changed or bool(change.steps)
     if changed and not task.check_mode:

@@ -166,6 +166,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_se
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CONNECTION_SPEC, Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest import Options
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_plan import Ref
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import Survey, load_rules
 
@@ -258,7 +259,8 @@ def _wanted(
     recipients = found.recipients if found.key else None
     way = cluster.Way(found.sops, recipients, params["name"], options.field_manager)
     loaded = cluster.load(survey, entries, way, live)
-    task.censor(*secrets.values(item for item in loaded.objects))
+    fresh = [item for item in loaded.objects if Ref.of(item).identity not in loaded.untouched]
+    task.censor(*secrets.values(fresh))
     keys = [cluster.KeySecret(**given) for given in params["keys"]]
     if keys and not found.key:
         raise HubspokeError("There is no key that could be handed to the cluster.", "Make one: module age_key does.")
