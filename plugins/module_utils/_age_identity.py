@@ -43,7 +43,7 @@ class Key:
     source: str
     path: str
     recipients: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 

@@ -72,13 +72,22 @@ def intact(live: Object, entry: Entry, checksum: str, field_manager: str) -> boo
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     if annotations.get(secrets.CHECKSUM) != checksum or annotations.get(secrets.SOURCE) != entry.file:
         return False
-    if not (entry.labels.items() <= labels.items() and entry.annotations.items() <= annotations.items()):
+    fields = [each for each in metadata.get("managedFields") or [] if not each.get("subresource")]
+    mine = [each for each in fields if (each.get("manager"), each.get("operation")) == (field_manager, "Apply")]
+    if len(mine) != 1 or any("f:data" in (each.get("fieldsV1") or {}) for each in fields if each is not mine[0]):
         return False
-    owners = [each for each in metadata.get("managedFields") or [] if "f:data" in (each.get("fieldsV1") or {})]
-    if len(owners) != 1 or owners[0].get("manager") != field_manager or owners[0].get("operation") != "Apply":
-        return not owners and not live.get("data")
-    mine = {key[2:] for key in owners[0]["fieldsV1"]["f:data"] if key.startswith("f:")}
-    return mine == set(live.get("data") or {})
+    owned = mine[0].get("fieldsV1") or {}
+    kept = [
+        {key: known[key] for key in _keys(owned.get("f:metadata", {}).get(name)) if key in known}
+        for name, known in (("f:labels", labels), ("f:annotations", annotations))
+    ]
+    return _keys(owned.get("f:data")) == set(live.get("data") or {}) and secrets.shape(*kept) == annotations.get(
+        secrets.SHAPE
+    )
+
+
+def _keys(fields: t.Any) -> set[str]:
+    return {key[2:] for key in fields or {} if key.startswith("f:")}
 
 
 @dataclass(frozen=True)

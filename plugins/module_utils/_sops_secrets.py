@@ -20,6 +20,7 @@ Object = dict[str, t.Any]
 
 SET_LABEL = "hubspoke.bootstrap/secrets"
 SOURCE, CHECKSUM, COUNT = (f"hubspoke.bootstrap/source{suffix}" for suffix in ("", "-checksum", "-objects"))
+SHAPE = "hubspoke.bootstrap/source-metadata"
 OPAQUE, DOCKER, TLS = "Opaque", "kubernetes.io/dockerconfigjson", "kubernetes.io/tls"
 TYPES = {"opaque": OPAQUE, "dockerconfigjson": DOCKER, "tls": TLS}
 _DOCKER_KEY = ".dockerconfigjson"
@@ -91,8 +92,15 @@ def objects(entry: Entry, documents: t.Sequence[t.Any], checksum: str, set_name:
             CHECKSUM: checksum,
             COUNT: str(len(found)),
         }
+        metadata["annotations"][SHAPE] = shape(metadata["labels"], metadata["annotations"])
         _check(entry, item)
     return found
+
+
+def shape(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+    """Digest of labels and annotations, by which it is seen whether somebody has changed one of ours."""
+    kept = {key: value for key, value in annotations.items() if key != SHAPE}
+    return hashlib.sha256(json.dumps([dict(labels), kept], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def values(items: t.Iterable[Object]) -> t.Iterator[str]:
