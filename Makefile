@@ -62,7 +62,8 @@ secrets-encrypt: setup ## Encrypt a file in its place: make secrets-encrypt FILE
 	@$(SECRETS) -e secrets_task=encrypt -e '{"sops_age_encrypt": ["$(abspath $(FILE))"]}'
 
 secrets-edit: setup ## Edit an encrypted file: make secrets-edit FILE=...
-	@.venv/bin/python toolchain/edit_secrets.py $(FILE)
+	@$(if $(FILE),,$(error make secrets-edit FILE=config/dev/example.secrets.enc.yaml))
+	@toolchain/sops.py edit '$(FILE)'
 
 secrets-rotate: setup ## New data keys: make secrets-rotate, with ADD=age1... and REMOVE=age1... other recipients, KEY=new a new key
 	@$(SECRETS) -e secrets_task=rotate -e '{"sops_age_add": $(call list,$(ADD)), "sops_age_remove": $(call list,$(REMOVE)), \

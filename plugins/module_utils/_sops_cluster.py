@@ -22,6 +22,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest import ManifestSet, Options, Outcome
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_plan import Object, Ref
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._pull_secrets import Wanted as Pulling
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import (
     STALE,
     Problem,
@@ -42,6 +43,7 @@ class Loaded:
     :arg decrypted: How many files had to be.
     """
 
+    entries: t.Sequence[Entry] = ()
     objects: list[Object] = field(default_factory=list)
     untouched: dict[tuple[str, str, str, str], Object] = field(default_factory=dict)
     decrypted: int = 0
@@ -63,14 +65,14 @@ class SecretSet(ManifestSet):
         return super()._apply_one(item)
 
 
-def intact(live: Object, entry: Entry, checksum: str, field_manager: str) -> bool:
-    """Whether a Secret is what that file made of it, and nobody else has laid hands on its data.
+def intact(live: Object, source: str, checksum: str, field_manager: str) -> bool:
+    """Whether a Secret is what was made of that source, and nobody else has laid hands on its data.
 
     The server keeps who owns which key: what another has written is not ours any more, nor what somebody deleted.
     """
     metadata = live["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    if annotations.get(secrets.CHECKSUM) != checksum or annotations.get(secrets.SOURCE) != entry.file:
+    if annotations.get(secrets.CHECKSUM) != checksum or annotations.get(secrets.SOURCE) != source:
         return False
     fields = [each for each in metadata.get("managedFields") or [] if not each.get("subresource")]
     mine = [each for each in fields if (each.get("manager"), each.get("operation")) == (field_manager, "Apply")]
@@ -110,7 +112,7 @@ def load(survey: Survey, entries: t.Sequence[Entry], way: Way, live: t.Sequence[
     :arg live: The Secrets of the set as they are on the cluster.
     :raises HubspokeError: a file is missing, damaged, not encrypted, for somebody else, or holds no Secrets.
     """
-    loaded = Loaded()
+    loaded = Loaded(entries)
     found: list[Problem] = []
     by_source: dict[str, list[Object]] = {}
     for item in live:
@@ -126,7 +128,7 @@ def load(survey: Survey, entries: t.Sequence[Entry], way: Way, live: t.Sequence[
         checksum = entry.checksum((survey.root / entry.file).read_bytes())
         mine = by_source.get(entry.file, [])
         whole = mine and all(
-            intact(each, entry, checksum, way.field_manager)
+            intact(each, entry.file, checksum, way.field_manager)
             and (each["metadata"]["annotations"]).get(secrets.COUNT) == str(len(mine))
             for each in mine
         )
@@ -168,6 +170,25 @@ def namespaces(kube: Kube | None, items: t.Iterable[Object]) -> list[Object]:
         for name in wanted
         if name != "default" and (kube is None or kube.get("v1", "Namespace", name) is None)
     ]
+
+
+def pulling(entries: t.Iterable[Entry], objects: t.Iterable[Object], live: t.Iterable[Object]) -> Pulling:
+    """Which service accounts pull with the logins to registries among the Secrets.
+
+    :arg objects: What is wanted; the logins that are on the cluster and not among them are nobody's any more.
+    """
+    accounts: dict[tuple[str, str], set[str]] = {}
+    by_file = {entry.file: entry.service_accounts for entry in entries}
+    logins = [item for item in objects if item["type"] == secrets.DOCKER]
+    for item in logins:
+        metadata = item["metadata"]
+        for name in by_file[metadata["annotations"][secrets.SOURCE]]:
+            accounts.setdefault((metadata["namespace"], name), set()).add(metadata["name"])
+    ours = [*logins, *(item for item in live if item["type"] == secrets.DOCKER)]
+    return Pulling(
+        {place: frozenset(names) for place, names in accounts.items()},
+        frozenset((item["metadata"]["namespace"], item["metadata"]["name"]) for item in ours),
+    )
 
 
 # The key itself, for what decrypts inside the cluster

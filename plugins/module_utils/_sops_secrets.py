@@ -23,7 +23,7 @@ SOURCE, CHECKSUM, COUNT = (f"hubspoke.bootstrap/source{suffix}" for suffix in ("
 SHAPE = "hubspoke.bootstrap/source-metadata"
 OPAQUE, DOCKER, TLS = "Opaque", "kubernetes.io/dockerconfigjson", "kubernetes.io/tls"
 TYPES = {"opaque": OPAQUE, "dockerconfigjson": DOCKER, "tls": TLS}
-_DOCKER_KEY = ".dockerconfigjson"
+DOCKER_KEY = ".dockerconfigjson"
 _LIMIT = 1024 * 1024  # bytes, of all values of a Secret together
 _SHORTEST = 8  # characters; a shorter value is a word of ordinary sentences
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -40,12 +40,14 @@ class Entry:
     :arg name: Of the Secret, where the file is no manifest; by default the file's name up to its first dot.
     :arg namespaces: Where it goes; a manifest that names its namespace goes there.
     :arg type: Of the Secret, where the file is no manifest.
+    :arg service_accounts: Who pulls images with it, where it is a login.
     """
 
     file: str
     name: str = ""
     namespaces: tuple[str, ...] = ("default",)
     type: str = OPAQUE
+    service_accounts: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,6 +59,7 @@ class Entry:
             given.get("name") or "",
             tuple(given.get("namespaces") or ["default"]),
             TYPES.get(given.get("type") or "opaque", given.get("type") or OPAQUE),
+            tuple(given.get("service_accounts") or ()),
             dict(given.get("labels") or {}),
             dict(given.get("annotations") or {}),
         )
@@ -84,17 +87,19 @@ def objects(entry: Entry, documents: t.Sequence[t.Any], checksum: str, set_name:
         )
     for item in found:
         metadata = item["metadata"]
-        metadata["labels"] = {**entry.labels, **(metadata.get("labels") or {}), SET_LABEL: set_name}
-        metadata["annotations"] = {
-            **entry.annotations,
-            **(metadata.get("annotations") or {}),
-            SOURCE: entry.file,
-            CHECKSUM: checksum,
-            COUNT: str(len(found)),
-        }
-        metadata["annotations"][SHAPE] = shape(metadata["labels"], metadata["annotations"])
+        metadata["labels"] = {**entry.labels, **(metadata.get("labels") or {})}
+        metadata["annotations"] = {**entry.annotations, **(metadata.get("annotations") or {}), COUNT: str(len(found))}
+        mark(item, set_name, entry.file, checksum)
         _check(entry, item)
     return found
+
+
+def mark(item: Object, set_name: str, source: str, checksum: str) -> None:
+    """Write into a Secret whose it is, and what it was made of."""
+    metadata = item["metadata"]
+    metadata["labels"] = {**(metadata.get("labels") or {}), SET_LABEL: set_name}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), SOURCE: source, CHECKSUM: checksum}
+    metadata["annotations"][SHAPE] = shape(metadata["labels"], metadata["annotations"])
 
 
 def shape(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
@@ -152,7 +157,7 @@ def _manifest(entry: Entry, item: t.Any) -> t.Iterator[Object]:
 def _plain(entry: Entry, content: Mapping[str, t.Any], namespace: str) -> Object:
     name = entry.name or PurePath(entry.file).name.partition(".")[0].replace("_", "-").lower()
     if entry.type == DOCKER:
-        data = {_DOCKER_KEY: encoded(_docker(entry, content))}
+        data = {DOCKER_KEY: encoded(_docker(entry, content))}
     else:
         data = {str(key): encoded(_text(entry, str(key), value)) for key, value in content.items()}
     return {
@@ -166,13 +171,13 @@ def _plain(entry: Entry, content: Mapping[str, t.Any], namespace: str) -> Object
 
 def _docker(entry: Entry, content: Mapping[str, t.Any]) -> str:
     """A Docker configuration: as it is, or made from registries with user name and password."""
-    given = content.get(_DOCKER_KEY)
+    given = content.get(DOCKER_KEY)
     if isinstance(given, str):
         try:
             given = json.loads(given)
         except ValueError as error:
             raise HubspokeError(
-                f"{entry.file}: {_DOCKER_KEY} is not JSON.", "Take it from ~/.docker/config.json."
+                f"{entry.file}: {DOCKER_KEY} is not JSON.", "Take it from ~/.docker/config.json."
             ) from error
     if given is None and "auths" in content:
         given = {"auths": content["auths"]}
@@ -189,7 +194,7 @@ def _docker(entry: Entry, content: Mapping[str, t.Any]) -> str:
     if not isinstance(given, dict) or not isinstance(given.get("auths"), dict) or not given["auths"]:
         raise HubspokeError(
             f"{entry.file} holds no logins to registries.",
-            f"Write registries: {{host: {{username, password}}}}, or {_DOCKER_KEY} with a Docker configuration.",
+            f"Write registries: {{host: {{username, password}}}}, or {DOCKER_KEY} with a Docker configuration.",
         )
     return json.dumps(given, sort_keys=True, separators=(",", ":"))
 
@@ -220,7 +225,7 @@ def _check(entry: Entry, item: Object) -> None:
         raise HubspokeError(
             f"{where} has {size / _LIMIT:.1f} MiB; Kubernetes takes 1 MiB at most.", "Split it, or keep it elsewhere."
         )
-    needed = {TLS: ("tls.crt", "tls.key"), DOCKER: (_DOCKER_KEY,)}.get(item["type"], ())
+    needed = {TLS: ("tls.crt", "tls.key"), DOCKER: (DOCKER_KEY,)}.get(item["type"], ())
     missing = [key for key in needed if key not in item["data"]]
     if missing:
         raise HubspokeError(f"{where} of type {item['type']} has no {' and no '.join(missing)}.", "Add it to the file.")

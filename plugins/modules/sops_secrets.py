@@ -62,6 +62,11 @@ options:
             Docker configuration as C(.dockerconfigjson).
         type: str
         default: opaque
+      service_accounts:
+        description: Service accounts of these namespaces that pull images with a V(dockerconfigjson). One that is not there is made.
+        type: list
+        elements: str
+        default: []
       labels:
         description: Further labels.
         type: dict
@@ -159,7 +164,7 @@ proven:
 import os
 import typing as t
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _manifest_result
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _manifest_result, _pull_secrets
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_arguments as arguments
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_cluster as cluster
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_secrets as secrets
@@ -185,6 +190,7 @@ SPEC: dict[str, t.Any] = {
                 "name": {"type": "str"},
                 "namespaces": {"type": "list", "elements": "str", "default": ["default"]},
                 "type": {"type": "str", "default": "opaque"},
+                "service_accounts": {"type": "list", "elements": "str", "default": []},
                 "labels": {"type": "dict", "default": {}},
                 "annotations": {"type": "dict", "default": {}},
             },
@@ -224,28 +230,33 @@ def run(task: Task) -> Result:
         check_mode=task.check_mode,
         progress=task.progress,
     )
+    live = kube.list("v1", "Secret", label_selector=f"{secrets.SET_LABEL}={params['name']}") if kube else []
     if params["state"] == "absent":
         manifests = cluster.SecretSet(kube, [], options, ())
         manifests.remove()
-        return {**_manifest_result.result(manifests.outcomes, task.diff), "decrypted": 0, "proven": False}
-    loaded, made, proof = _wanted(task, kube, options)
+        pulling = _pull_secrets.apply(kube, cluster.pulling((), (), live), check_mode=task.check_mode)
+        outcomes = [*manifests.outcomes, *pulling]
+        return {**_manifest_result.result(outcomes, task.diff), "decrypted": 0, "proven": False}
+    loaded, made, proof = _wanted(task, live, options)
     objects = [*(cluster.namespaces(kube, [*made, *loaded.objects]) if params["create_namespaces"] else []), *made]
     manifests = cluster.SecretSet(kube, _once([*objects, *loaded.objects]), options, loaded.untouched)
     manifests.apply()
+    accounts = cluster.pulling(loaded.entries, loaded.objects, live)
+    pulling = _pull_secrets.apply(kube, accounts, check_mode=task.check_mode)
     if manifests.assumed:
         task.warn(f"Not there yet, assumed to come from an earlier step: {', '.join(sorted(manifests.assumed))}.")
     if kube and not task.check_mode:
         for wanted in proof:
             cluster.prove(kube, wanted, params["sops"], params["age_keygen"], os.environ)
     return {
-        **_manifest_result.result(manifests.outcomes, task.diff),
+        **_manifest_result.result([*manifests.outcomes, *pulling], task.diff),
         "decrypted": loaded.decrypted,
         "proven": bool(proof) and not task.check_mode,
     }
 
 
 def _wanted(
-    task: Task, kube: Kube | None, options: Options
+    task: Task, live: list[secrets.Object], options: Options
 ) -> tuple[cluster.Loaded, list[secrets.Object], list[cluster.KeySecret]]:
     """The Secrets of the files, those of the key, and where the key has to be proven."""
     params = task.params
@@ -254,8 +265,6 @@ def _wanted(
         secrets.Entry.of({**given, "file": arguments.relative(found.root, given["file"])}) for given in params["files"]
     ]
     survey = Survey(found.root, load_rules(found.root) if entries else None)
-    selector = f"{secrets.SET_LABEL}={params['name']}"
-    live = kube.list("v1", "Secret", label_selector=selector) if kube and entries else []
     recipients = found.recipients if found.key else None
     way = cluster.Way(found.sops, recipients, params["name"], options.field_manager)
     loaded = cluster.load(survey, entries, way, live)

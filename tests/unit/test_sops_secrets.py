@@ -135,10 +135,10 @@ def live() -> dict[str, t.Any]:
 
 
 def test_a_secret_that_nobody_touched() -> None:
-    assert intact(live(), Entry(FILE), "sum", MANAGER)
-    assert not intact(live(), Entry(FILE), "other", MANAGER)
-    assert not intact(live(), Entry("other"), "sum", MANAGER)
-    assert not intact(live(), Entry(FILE), "sum", "somebody")
+    assert intact(live(), FILE, "sum", MANAGER)
+    assert not intact(live(), FILE, "other", MANAGER)
+    assert not intact(live(), "other", "sum", MANAGER)
+    assert not intact(live(), FILE, "sum", "somebody")
 
 
 @pytest.mark.parametrize("change", ["value", "deleted", "added", "our label", "label"])
@@ -161,4 +161,4 @@ def test_a_secret_that_somebody_touched(change: str) -> None:
         # Metadata of others is no matter of ours.
         item["metadata"]["labels"]["x"] = "y"
         managed.append({**other, "fieldsV1": {"f:metadata": {"f:labels": {"f:x": {}}}}})
-    assert intact(item, Entry(FILE), "sum", MANAGER) is (change == "label")
+    assert intact(item, FILE, "sum", MANAGER) is (change == "label")

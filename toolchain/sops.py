@@ -1,8 +1,8 @@
+#!/usr/bin/env python3
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Edit an encrypted file (`make secrets-edit FILE=...`): the pinned sops, with the editor of $EDITOR.
-
-sops keeps the plaintext in a private temporary folder while the editor is open, and encrypts it when it is closed.
+"""The pinned sops, made if it is not there yet, for what has no task before it: the editor of `make secrets-edit`, and
+the variables of an inventory, which are decrypted before the first play (ansible.cfg).
 """
 
 from __future__ import annotations
@@ -12,6 +12,12 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+PYTHON = HERE.parent / ".venv/bin/python"
+if Path(sys.prefix) != PYTHON.parents[1]:
+    if not PYTHON.exists():
+        raise SystemExit(f"{PYTHON} is not there: run make setup.")
+    os.execv(PYTHON, [str(PYTHON), *sys.argv])  # noqa: S606 (the same program)
+
 sys.path.insert(0, str(HERE.parent / ".venv" / "collections"))
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError  # noqa: E402
@@ -23,17 +29,20 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_cach
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins import Pins  # noqa: E402
 
 
+def say(line: str) -> None:
+    """Tell the user; standard output is sops'."""
+    print(line, file=sys.stderr)
+
+
 def main() -> None:
     """Become sops."""
-    if len(sys.argv) != 2 or not sys.argv[1]:
-        raise SystemExit("make secrets-edit FILE=config/dev/example.secrets.enc.yaml")
-    toolchain = Toolchain(Pins.load(HERE), Cache(default_folder(os.environ)), print, path_lookup=True, check=False)
+    toolchain = Toolchain(Pins.load(HERE), Cache(default_folder(os.environ)), say, path_lookup=True, check=False)
     try:
         sops = toolchain.resolve(["sops"]).tools["sops"]
     except HubspokeError as error:
         raise SystemExit(str(error)) from error
     os.environ["SOPS_DISABLE_VERSION_CHECK"] = "1"
-    os.execv(sops, [sops, "edit", sys.argv[1]])  # noqa: S606 (the editor needs this terminal)
+    os.execv(sops, [sops, *sys.argv[1:]])  # noqa: S606 (its input and output are this one's, and the editor's terminal)
 
 
 if __name__ == "__main__":
