@@ -12,7 +12,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws_errors imp
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_cluster import cluster_version
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import (
     CREATION,
-    TAGS,
+    TAGS_FIELD,
     Field,
     Kind,
     Live,
@@ -60,7 +60,7 @@ FIELDS = (
     Field("configuration", ("configurationValues",), "addon", _configuration, _json),
     Field("service_account_role_arn", ("serviceAccountRoleArn",), "addon"),
     Field("pod_identity_associations", ("podIdentityAssociations",), "addon", _accounts, _associations),
-    Field("tags", ("tags",), TAGS, lambda tags: tags or {}),
+    TAGS_FIELD,
 )
 # An update that leaves these out takes them away.
 _SENT_AGAIN = ("configuration", "service_account_role_arn")

@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import (
     FIXED,
-    TAGS,
+    TAGS_FIELD,
     Field,
     Kind,
     Live,
@@ -58,7 +58,7 @@ FIELDS = (
     Field("ack.enable_cross_namespace", ("configuration", "ack", "enableCrossNamespace"), "capability", flag),
     Field("ack.disabled_services", ("configuration", "ack", "disabledServices"), "capability", unordered),
     Field("delete_propagation_policy", ("deletePropagationPolicy",), "capability", default="RETAIN"),
-    Field("tags", ("tags",), TAGS, lambda tags: tags or {}),
+    TAGS_FIELD,
 )
 
 

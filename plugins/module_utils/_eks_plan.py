@@ -77,6 +77,10 @@ class Field:
         request[last] = self.encode(value)
 
 
+TAGS_FIELD = Field("tags", ("tags",), TAGS, lambda tags: tags or {})
+"""The tags of any resource."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One call that changes something.
