@@ -94,7 +94,7 @@ class Platform:
         """Run it in check mode, then in earnest: the same objects meet the same fate."""
         check = self.run(*files, check=True, **options)
         result = self.run(*files, **options)
-        assert not result.get("failed"), result["msg"]
+        assert "msg" not in result, result["msg"]
         assert (check["changed"], fate(check)) == (result["changed"], fate(result))
         return result
 
