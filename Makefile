@@ -59,15 +59,15 @@ tools: setup ## Fetch or build the real binaries: make tools, or make tools ONLY
 
 secrets-encrypt: setup ## Encrypt a file in its place: make secrets-encrypt FILE=..., of another folder with ROOT=...
 	@$(if $(FILE),,$(error make secrets-encrypt FILE=config/dev/example.secrets.enc.yaml))
-	@$(SECRETS) -e secrets_task=encrypt -e '{"sops_age_encrypt": ["$(abspath $(FILE))"]}'
+	@$(SECRETS) -e secrets_task=encrypt -e '{"sops_age_encrypt": ["$(FILE)"]}'
 
 secrets-edit: setup ## Edit an encrypted file: make secrets-edit FILE=...
 	@$(if $(FILE),,$(error make secrets-edit FILE=config/dev/example.secrets.enc.yaml))
-	@toolchain/sops.py edit '$(FILE)'
+	@cd '$(ROOT)' && '$(CURDIR)/toolchain/sops.py' edit '$(FILE)'
 
 secrets-rotate: setup ## New data keys: make secrets-rotate, with ADD=age1... and REMOVE=age1... other recipients, KEY=new a new key
-	@$(SECRETS) -e secrets_task=rotate -e '{"sops_age_add": $(call list,$(ADD)), "sops_age_remove": $(call list,$(REMOVE)), \
-		"sops_age_rotate_key": $(if $(filter new,$(KEY)),true,false)}'
+	@$(SECRETS) -e secrets_task=rotate -e '{"sops_age_add": $(call list,$(ADD)), "sops_age_remove": $(call list,$(REMOVE))}' \
+		-e '{"sops_age_rotate_key": $(if $(filter new,$(KEY)),true,false)}'
 
 secrets-check: setup ## Every encrypted file: is it, for whom, does it open
 	@$(SECRETS) -e secrets_task=check

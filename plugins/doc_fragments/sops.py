@@ -14,7 +14,7 @@ options:
     description: Folder of the configuration, where C(.sops.yaml) is; the files are in it or below it.
     type: path
     required: true
-  key_file:
+  age_key_file:
     description:
       - File of the private key. By default it is found as sops finds it - E(SOPS_AGE_KEY_FILE), E(SOPS_AGE_KEY_CMD),
         E(SOPS_AGE_KEY), C(sops/age/keys.txt) in E(XDG_CONFIG_HOME) or C(~/.config), and an SSH key named by

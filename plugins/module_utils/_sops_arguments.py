@@ -18,7 +18,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_run impor
 
 SPEC: dict[str, t.Any] = {
     "root": {"type": "path", "required": True},
-    "key_file": {"type": "path", "no_log": False},
+    "age_key_file": {"type": "path", "no_log": False},
     "sops": {"type": "path", "default": "sops"},
     "age_keygen": {"type": "path", "default": "age-keygen", "no_log": False},
 }
@@ -48,10 +48,10 @@ def tools(task: Task, *, checked: bool = True) -> Tools:
     :arg checked: Whether sops is asked for its version.
     """
     params = task.params
-    key = identity.load(params["key_file"] or "", os.environ, params["age_keygen"])
-    if key is None and params["key_file"]:
+    key = identity.load(params["age_key_file"] or "", os.environ, params["age_keygen"])
+    if key is None and params["age_key_file"]:
         raise HubspokeError(
-            f"There is no key at {params['key_file']}.",
+            f"There is no key at {params['age_key_file']}.",
             "Put your key there (mode 0600), or make one with the module age_key.",
         )
     if key:

@@ -99,13 +99,13 @@ def mark(item: Object, set_name: str, source: str, checksum: str) -> None:
     metadata = item["metadata"]
     metadata["labels"] = {**(metadata.get("labels") or {}), SET_LABEL: set_name}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), SOURCE: source, CHECKSUM: checksum}
-    metadata["annotations"][SHAPE] = shape(metadata["labels"], metadata["annotations"])
+    metadata["annotations"][SHAPE] = shape(metadata["labels"], metadata["annotations"], item["data"])
 
 
-def shape(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
-    """Digest of labels and annotations, by which it is seen whether somebody has changed one of ours."""
+def shape(labels: Mapping[str, str], annotations: Mapping[str, str], keys: t.Iterable[str]) -> str:
+    """Digest of labels, annotations and keys, by which it is seen whether somebody has changed or removed one of ours."""
     kept = {key: value for key, value in annotations.items() if key != SHAPE}
-    return hashlib.sha256(json.dumps([dict(labels), kept], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([dict(labels), kept, sorted(keys)], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def values(items: t.Iterable[Object]) -> t.Iterator[str]:

@@ -39,7 +39,7 @@ class Folder:
     def run(self, module: str, **options: t.Any) -> t.Any:
         """Run a module; what it shows never has a value or an identity in it."""
         keywords = {name: options.pop(name) for name in ("check", "in_process") if name in options}
-        given = {"key_file": str(self.key), "root": str(self.path)} if module.startswith("sops") else {}
+        given = {"age_key_file": str(self.key), "root": str(self.path)} if module.startswith("sops") else {}
         if module == "age_key":
             given = {"path": str(self.key)}
         environment = {"XDG_CONFIG_HOME": str(self.home), "HOME": str(self.home)}

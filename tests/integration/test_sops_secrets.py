@@ -76,7 +76,7 @@ class Platform:
         arguments = {
             "name": self.name,
             "root": str(self.path),
-            "key_file": str(self.key),
+            "age_key_file": str(self.key),
             "sops": self._tools["sops"],
             "age_keygen": self._tools["age-keygen"],
             "files": given,

@@ -150,7 +150,8 @@ def test_a_secret_that_somebody_touched(change: str) -> None:
         del managed[0]["fieldsV1"]["f:data"]["f:a"]
         managed.append({**other, "fieldsV1": {"f:data": {"f:a": {}}}})
     elif change == "deleted":
-        del managed[0]["fieldsV1"]["f:data"]["f:a"]
+        # The server forgets who owned it.
+        del item["data"]["a"], managed[0]["fieldsV1"]["f:data"]["f:a"]
     elif change == "added":
         item["data"]["e"] = "eA=="
         managed.append({**other, "fieldsV1": {"f:data": {"f:e": {}}}})
