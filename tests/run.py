@@ -56,6 +56,7 @@ STEPS = (
     Step("default", "molecule", (PYTHON, "tests/scenario.py", "default"), needs="tools"),
     Step("teardown", "molecule", (PYTHON, "tests/scenario.py", "teardown"), needs="tools"),
     Step("registration", "molecule", (PYTHON, "tests/scenario.py", "registration"), needs="tools"),
+    Step("secrets", "molecule", (PYTHON, "tests/scenario.py", "secrets"), needs="tools"),
     Step("eks", "molecule", (PYTHON, "tests/scenario.py", "eks"), needs="tools"),
     Step("kind", "molecule", (PYTHON, "tests/scenario.py", "kind"), needs="tools"),
 )

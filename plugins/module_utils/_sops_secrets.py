@@ -103,7 +103,7 @@ def mark(item: Object, set_name: str, source: str, checksum: str) -> None:
 
 
 def shape(labels: Mapping[str, str], annotations: Mapping[str, str], keys: t.Iterable[str]) -> str:
-    """Digest of labels, annotations and keys, by which it is seen whether somebody has changed or removed one of ours."""
+    """Digest of labels, annotations and keys, by which it is seen whether somebody has changed or removed one."""
     kept = {key: value for key, value in annotations.items() if key != SHAPE}
     return hashlib.sha256(json.dumps([dict(labels), kept, sorted(keys)], sort_keys=True).encode()).hexdigest()[:16]
 
