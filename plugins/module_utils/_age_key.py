@@ -207,6 +207,7 @@ def chosen(key: Key, recipient: str = "") -> Key:
         raise HubspokeError(
             f"{key.source} holds {len(key.recipients)} identities ({names}): for which of them new files are encrypted "
             "cannot be known.",
-            "Name it by `recipient`, or retire the others.",
+            "Name it by `recipient` (sops_age_recipient in role sops_age), or end a rotation that was broken off: "
+            "make secrets-rotate KEY=new.",
         )
     return key

@@ -79,13 +79,14 @@ def intact(live: Object, source: str, checksum: str, field_manager: str) -> bool
     if len(mine) != 1 or any("f:data" in (each.get("fieldsV1") or {}) for each in fields if each is not mine[0]):
         return False
     owned = mine[0].get("fieldsV1") or {}
-    kept = [
+    my_labels, my_annotations = (
         {key: known[key] for key in _keys(owned.get("f:metadata", {}).get(name)) if key in known}
         for name, known in (("f:labels", labels), ("f:annotations", annotations))
-    ]
+    )
     data = live.get("data") or {}
     # Of what somebody has deleted the server forgets the owner too: that is why its name is in the digest.
-    return _keys(owned.get("f:data")) == set(data) and secrets.shape(*kept, data) == annotations.get(secrets.SHAPE)
+    shape = secrets.shape(my_labels, my_annotations, data)
+    return _keys(owned.get("f:data")) == set(data) and shape == annotations.get(secrets.SHAPE)
 
 
 def _keys(fields: t.Any) -> set[str]:

@@ -34,6 +34,12 @@ options:
   recipient:
     description: The recipient that the key has to have. Of a file with several identities, the one that is meant.
     type: str
+  several:
+    description:
+      - Take a file with several identities as it is. Otherwise it is refused unless O(recipient), O(renew) or O(retire) says
+        which of them is meant, because for whom new files are encrypted could not be known.
+    type: bool
+    default: false
   renew:
     description: Put a new identity beside those that are there. Files are opened with either until O(retire) ends that.
     type: bool
@@ -134,6 +140,7 @@ SPEC: dict[str, t.Any] = {
         "generate": {"type": "bool", "default": True},
         "post_quantum": {"type": "bool", "default": False},
         "recipient": {"type": "str"},
+        "several": {"type": "bool", "default": False},
         "renew": {"type": "bool", "default": False},
         "retire": {"type": "list", "elements": "str", "default": []},
         "files": {"type": "list", "elements": "path", "default": []},
@@ -179,7 +186,8 @@ def run(task: Task) -> Result:
         task.censor(*key.secrets)
         # One that was just made is kept all the same: with its recipient a colleague can add it.
         _compare(params["files"], key.recipients)
-        key = engine.chosen(key, wanted.recipient) if wanted.recipient else key
+        if not (params["several"] or params["renew"] or params["retire"]):
+            key = engine.chosen(key, wanted.recipient)
         if params["round_trip"]:
             sops = Sops(params["sops"], key, os.environ)
             sops.check_version()

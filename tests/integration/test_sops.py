@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _age_bech32 as bech32
 
 Module = t.Callable[..., t.Any]
+ROOT = pathlib.Path(__file__).parents[2]
 CANARY = "canary-6d0e51"
 FILE = "config/dev/trip.secrets.enc.yaml"
 RULE = r"\.secrets\.enc\.(ya?ml|json|env|ini)$"
@@ -262,6 +263,50 @@ def test_a_sops_that_is_not_there_or_too_old(folder: Folder, tmp_path: pathlib.P
     assert "3.9 or later" in folder.run("sops_files_info", sops=str(old))["msg"]
 
 
+def test_there_is_no_key(folder: Folder) -> None:
+    refused = folder.run("age_key", generate=False)
+    assert f"There is no key at {folder.key}" in refused["msg"]
+    assert f"There is no key at {folder.key}" in folder.run("sops_files_info")["msg"]
+
+
+def test_two_keys_in_a_file(folder: Folder) -> None:
+    first = folder.run("age_key")["added"]
+    second = folder.run("age_key", renew=True)["added"]
+    refused = folder.run("age_key")
+    assert f"{folder.key} holds 2 identities ({first}, {second})" in refused["msg"]
+    assert folder.run("age_key", recipient=second)["recipients"] == [second, first]
+    assert folder.run("age_key", several=True)["recipients"] == [first, second]
+
+
+def test_no_rule_fits(folder: Folder) -> None:
+    folder.start()
+    (folder.path / ".sops.yaml").write_text("creation_rules:\n  - path_regex: ^prod/\n    pgp: FBC7\n")
+    refused = folder.run("sops_files_info")
+    assert f"{FILE}: no rule of .sops.yaml fits it" in refused["msg"]
+    folder.write(f"password: {CANARY}\n", "config/new.secrets.enc.yaml")
+    refused = folder.run("sops_files", encrypt=True)
+    assert "config/new.secrets.enc.yaml: no rule of .sops.yaml fits it" in refused["msg"]
+
+
 def test_a_recipient_with_a_slip(folder: Folder) -> None:
     mine = folder.start()
     assert "is no recipient" in folder.run("sops_files", add=[mine[:-1] + ("q" if mine[-1] != "q" else "p")])["msg"]
+
+
+def test_variables_of_an_inventory(folder: Folder, play: t.Callable[..., t.Any]) -> None:
+    """Encrypted beside plain ones, and decrypted by community.sops as the checkout's ansible.cfg has it."""
+    names = ("group_vars/all/db.secrets.enc.yaml", "host_vars/dev.secrets.enc.yaml")
+    folder.run("age_key")
+    for name in names:
+        folder.write(f"{pathlib.Path(name).parts[0]}_password: {CANARY}\n", name)
+    recipient = folder.run("age_key")["recipients"]
+    folder.run("sops_files", rule=RULE, recipients=recipient, encrypt=True)
+    folder.write("plain: 1\n", "group_vars/all/main.yml")
+    inventory = folder.write("all: {hosts: {dev: {ansible_connection: local}}}\n", "hosts.yml")
+    wanted = [f"group_vars_password == '{CANARY}'", f"host_vars_password == '{CANARY}'", "plain == 1"]
+    task = {"name": "the task", "ansible.builtin.assert": {"that": wanted, "quiet": True}, "no_log": True}
+    book = [{"hosts": "dev", "gather_facts": False, "tasks": [task]}]
+    environment = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "SOPS_AGE_KEY_FILE": str(folder.key)}
+    done = play(book, inventory=str(inventory), environment=environment)
+    assert done.code == 0, done.output
+    assert CANARY not in done.output
