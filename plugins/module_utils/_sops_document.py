@@ -19,6 +19,8 @@ PATTERNS = ("*.secrets.enc.yaml", "*.secrets.enc.yml", "*.secrets.enc.json", "*.
 """Names of files that have to be encrypted."""
 
 _ENCRYPTED = "ENC[AES256_GCM,"
+# Not "is not encrypted": to encrypt it, as one would then be told, would be the end of it.
+_CUT_OFF = "is cut off or damaged: it has encrypted values, and not what opens them"
 _DEFAULT_SUFFIX = "_unencrypted"
 # Key groups in the file's metadata, with what names one key of that kind.
 _KINDS = {"kms": "arn", "gcp_kms": "resource_id", "azure_kv": "vault_url", "hc_vault": "vault_address", "pgp": "fp"}
@@ -100,7 +102,7 @@ def parse(path: str, text: str) -> Document:
         return Document(path, problem=f"is cut off or damaged{f' (line {line})' if line else ''}")
     metadata = next((item["sops"] for item in documents if isinstance(item, dict) and "sops" in item), None)
     if not isinstance(metadata, dict):
-        return Document(path, documents=len(documents))
+        return Document(path, documents=len(documents), problem=_CUT_OFF if _ENCRYPTED in text else "")
     # With several key groups each is in a list; with one they stand in the metadata itself.
     groups = [metadata, *(group for group in metadata.get("key_groups") or [] if isinstance(group, dict))]
     recipients = [str(key["recipient"]) for group in groups for key in _keys(group, "age") if "recipient" in key]
@@ -128,7 +130,9 @@ def _flat(path: str, text: str) -> Document:
     recipients = [value for kind, name, value in keys if (kind, name) == ("age", "recipient")]
     others = [f"{kind} {value}" for kind, name, value in keys if _KINDS.get(kind) == name]
     mac = bool(_FLAT_MAC.search(text))
-    return Document(path, bool(keys and mac), tuple(recipients), tuple(others), mac)
+    encrypted = bool(keys and mac)
+    problem = _CUT_OFF if not encrypted and _ENCRYPTED in text else ""
+    return Document(path, encrypted, tuple(recipients), tuple(others), mac, problem=problem)
 
 
 def _plaintext(value: t.Any, metadata: t.Mapping[str, t.Any]) -> t.Iterator[str]:

@@ -95,6 +95,19 @@ def test_what_is_wrong_with_a_file() -> None:
     assert kinds(encrypted(TWO), rule=(TWO,), mine=None) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (NAME, encrypted(ONE).partition("sops:")[0]),
+        ("a.secrets.enc.env", f"a={VALUE}\nsops_age__list_0__map_recipient={ONE}\n"),
+    ],
+)
+def test_a_file_that_ends_before_what_opens_it(name: str, text: str) -> None:
+    """Not plaintext: whoever encrypted it once more would have lost it."""
+    (problem,) = check.problems(document.parse(name, text), rules(ONE).rules[0], (ONE,))
+    assert (problem.kind, problem.found.partition(":")[0]) == (check.DAMAGED, "is cut off or damaged")
+
+
 def test_a_mismatch_names_all_that_matters() -> None:
     problem = next(check.problems(document.parse(NAME, encrypted(TWO)), rules(TWO).rules[0], (ONE,)))
     assert str(problem) == (
