@@ -9,8 +9,10 @@ import pathlib
 import subprocess
 import typing as t
 
+import boto3
 import pytest
 import yaml
+from aws_stand_in import StandIn
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _age_bech32 as bech32
 
@@ -43,7 +45,7 @@ class Folder:
         given = {"age_key_file": str(self.key), "root": str(self.path)} if module.startswith("sops") else {}
         if module == "age_key":
             given = {"path": str(self.key)}
-        environment = {"XDG_CONFIG_HOME": str(self.home), "HOME": str(self.home)}
+        environment = {"XDG_CONFIG_HOME": str(self.home), "HOME": str(self.home), **options.pop("environment", {})}
         arguments = {**given, **self.programs, **options}
         result = self._run_module(module, arguments, environment=environment, **keywords)
         assert CANARY not in result.output
@@ -291,6 +293,38 @@ def test_no_rule_fits(folder: Folder) -> None:
 def test_a_recipient_with_a_slip(folder: Folder) -> None:
     mine = folder.start()
     assert "is no recipient" in folder.run("sops_files", add=[mine[:-1] + ("q" if mine[-1] != "q" else "p")])["msg"]
+
+
+def test_a_kms_beside_age(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a KMS opens needs no key of age's; who joins and leaves does not touch it."""
+    server = StandIn()
+    server.start()
+    try:
+        settings = {
+            "AWS_ENDPOINT_URL": server.address,
+            "AWS_ACCESS_KEY_ID": "A" * 20,
+            "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_REGION": "us-east-1",
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        arn = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        mine = folder.run("age_key")["added"]
+        folder.write(f"creation_rules:\n  - kms: {arn}\n    age: {mine}\n", ".sops.yaml")
+        folder.write(f"password: {CANARY}\n")
+        made = folder.predicted("sops_files", encrypt=True, environment=settings)
+        assert made["files"] == {FILE: ["encrypt"]}
+        _other, theirs = folder.other_key()
+        joined = folder.predicted("sops_files", add=[theirs], environment=settings)
+        assert joined["files"] == {FILE: ["update"]}
+        (found,) = folder.run("sops_files_info", environment=settings)["files"]
+        assert (found["recipients"], found["others"]) == ([mine, theirs], [f"kms {arn}"])
+        folder.key.unlink()
+        folder.key = folder.key.parent / "stranger"
+        folder.run("age_key")
+        assert folder.run("sops_files_info", environment=settings)["problems"] == []
+    finally:
+        server.stop()
 
 
 def test_variables_of_an_inventory(folder: Folder, play: t.Callable[..., t.Any]) -> None:
