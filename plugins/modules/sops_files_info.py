@@ -20,6 +20,13 @@ options:
     description: Whether files are decrypted. Without it, no key and no sops are needed.
     type: bool
     default: true
+  decrypted_later:
+    description:
+      - Files that O(decrypt) passes over, because they are decrypted right after this, as M(hubspoke.bootstrap.sops_secrets) does
+        with those that changed before it writes anything. All else about them is looked at.
+    type: list
+    elements: path
+    default: []
   fail:
     description: Whether a problem is a failure, all problems in one message; else they are only returned.
     type: bool
@@ -105,6 +112,7 @@ SPEC: dict[str, t.Any] = {
         **arguments.SPEC,
         "patterns": arguments.PATTERNS_SPEC,
         "decrypt": {"type": "bool", "default": True},
+        "decrypted_later": {"type": "list", "elements": "path", "default": []},
         "fail": {"type": "bool", "default": True},
         "files": {"type": "list", "elements": "path"},
     },
@@ -113,15 +121,16 @@ SPEC: dict[str, t.Any] = {
 
 
 def run(task: Task) -> Result:
-    """Read the files, then open those with which nothing is wrong so far."""
+    """Read the files, then open those with which nothing is wrong so far and that nobody opens anyway."""
     params = task.params
     found = arguments.tools(task, checked=params["decrypt"])
     only = None if params["files"] is None else [arguments.relative(found.root, path) for path in params["files"]]
     survey = check.Survey.of(found.root, params["patterns"], only)
     problems = survey.problems(found.recipients if params["decrypt"] else None)
     if params["decrypt"]:
-        grave = {problem.path for problem in problems if problem.kind != check.STALE}
-        problems += survey.opened(found.sops, [item.path for item in survey.documents if item.path not in grave])
+        passed = {problem.path for problem in problems if problem.kind != check.STALE}
+        passed |= {arguments.relative(found.root, path) for path in params["decrypted_later"]}
+        problems += survey.opened(found.sops, [item.path for item in survey.documents if item.path not in passed])
     if params["fail"]:
         check.refuse(problems)
     return {
