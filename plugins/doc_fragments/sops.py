@@ -36,6 +36,10 @@ requirements:
 
     PATTERNS = r"""
 options:
+  files:
+    description: Only these; all files whose names fit O(patterns) by default.
+    type: list
+    elements: path
   patterns:
     description: Names of the files that have to be encrypted. Hidden folders are passed over.
     type: list

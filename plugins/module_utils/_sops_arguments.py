@@ -13,6 +13,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _age_ide
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._age_identity import Key
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Task
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import Survey
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_document import PATTERNS
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_run import Sops
 
@@ -22,7 +23,10 @@ SPEC: dict[str, t.Any] = {
     "sops": {"type": "path", "default": "sops"},
     "age_keygen": {"type": "path", "default": "age-keygen", "no_log": False},
 }
-PATTERNS_SPEC: dict[str, t.Any] = {"type": "list", "elements": "str", "default": list(PATTERNS)}
+PATTERNS_SPEC: dict[str, t.Any] = {
+    "files": {"type": "list", "elements": "path"},
+    "patterns": {"type": "list", "elements": "str", "default": list(PATTERNS)},
+}
 
 
 @dataclass(frozen=True)
@@ -70,4 +74,21 @@ def relative(root: Path, path: str) -> str:
     found = os.path.relpath(os.path.join(root, os.path.expanduser(path)), root)
     if found.startswith(".."):
         raise HubspokeError(f"{path} is not below {root}, whose .sops.yaml says how files are encrypted.", "Move it.")
+    return found
+
+
+def survey(params: t.Mapping[str, t.Any], root: Path) -> Survey:
+    """The files that are meant, all of them or those that are named.
+
+    :raises HubspokeError: one that is named is not among them.
+    """
+    only = None if params["files"] is None else [relative(root, path) for path in params["files"]]
+    found = Survey.of(root, params["patterns"], only)
+    missing = sorted(set(only or ()) - {item.path for item in found.documents})
+    if missing:
+        patterns = ", ".join(params["patterns"])
+        raise HubspokeError(
+            f"{missing[0]} is not there, or has a name that fits none of the patterns ({patterns}).",
+            "Correct the path, or rename the file.",
+        )
     return found

@@ -19,9 +19,10 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_se
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._age_identity import Key
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._age_key import short
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CONNECTION_SPEC, Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest import ManifestSet, Options, Outcome
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_plan import Object, Ref
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Task
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._pull_secrets import Wanted as Pulling
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import (
     STALE,
@@ -32,6 +33,34 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check imp
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_run import Sops
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_secrets import Entry
+
+SET_SPEC: dict[str, t.Any] = {
+    "create_namespaces": {"type": "bool", "default": True},
+    "force_conflicts": {"type": "bool", "default": False},
+    "cluster_present": {"type": "bool", "default": True},
+    **CONNECTION_SPEC,
+}
+"""As the fragment `hubspoke.bootstrap.secret_set` documents them."""
+
+
+def connection(task: Task) -> Kube | None:
+    """The cluster; None where it is yet to be made."""
+    absent = task.check_mode and not task.params["cluster_present"]
+    return None if absent else Kube.from_params(task.params)
+
+
+def options(task: Task, set_name: str, namespace: str = "default", prune: bool = True) -> Options:
+    """How a set of Secrets is handled."""
+    return Options(
+        name=set_name,
+        namespace=namespace,
+        field_manager=f"hubspoke.bootstrap-{set_name}",
+        force_conflicts=task.params["force_conflicts"],
+        prune=prune,
+        keep=("Namespace",),
+        check_mode=task.check_mode,
+        progress=task.progress,
+    )
 
 
 @dataclass

@@ -51,19 +51,8 @@ options:
     description: Hours before its end from which on a token is followed by another.
     type: int
     default: 6
-  create_namespaces:
-    description: Make namespaces that are not there. They are never deleted.
-    type: bool
-    default: true
-  force_conflicts:
-    description: Take over Secrets of that name that another tool has written, instead of failing with their names.
-    type: bool
-    default: false
-  cluster_present:
-    description: Set to V(false) in check mode while the cluster is yet to be made. Everything would be created.
-    type: bool
-    default: true
 extends_documentation_fragment:
+  - hubspoke.bootstrap.secret_set
   - kubernetes.core.k8s_auth_options
   - hubspoke.bootstrap.attributes
 requirements:
@@ -119,8 +108,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_cl
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_secrets as secrets
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import CONNECTION_SPEC as AWS_SPEC
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Aws
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CONNECTION_SPEC, Kube
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest import Options
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_plan import Object
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
 
@@ -134,10 +121,7 @@ SPEC: dict[str, t.Any] = {
         "namespaces": {"type": "list", "elements": "str", "default": []},
         "service_accounts": {"type": "list", "elements": "str", "default": ["default"]},
         "renew_before": {"type": "int", "default": 6},
-        "create_namespaces": {"type": "bool", "default": True},
-        "force_conflicts": {"type": "bool", "default": False},
-        "cluster_present": {"type": "bool", "default": True},
-        **CONNECTION_SPEC,
+        **cluster.SET_SPEC,
     },
     "required_if": [("state", "present", ("region", "namespaces"))],
     "supports_check_mode": True,
@@ -156,17 +140,8 @@ def run(task: Task) -> Result:
         renew_before=timedelta(hours=params["renew_before"]),
     )
     ecr.check(wanted)
-    kube = None if task.check_mode and not params["cluster_present"] else Kube.from_params(params)
-    options = Options(
-        name=wanted.set_name,
-        namespace="default",
-        field_manager=f"hubspoke.bootstrap-{wanted.set_name}",
-        force_conflicts=params["force_conflicts"],
-        prune=True,
-        keep=("Namespace",),
-        check_mode=task.check_mode,
-        progress=task.progress,
-    )
+    kube = cluster.connection(task)
+    options = cluster.options(task, wanted.set_name)
     live = kube.list("v1", "Secret", label_selector=f"{secrets.SET_LABEL}={wanted.set_name}") if kube else []
     items = ecr.fresh(live, wanted, options.field_manager, datetime.now(UTC))
     renewed = present and not items

@@ -49,10 +49,6 @@ options:
     description: Encrypt files that are not, instead of refusing to go on.
     type: bool
     default: false
-  files:
-    description: Only these; all files whose names fit O(patterns) by default.
-    type: list
-    elements: path
 extends_documentation_fragment:
   - hubspoke.bootstrap.sops
   - hubspoke.bootstrap.sops.patterns
@@ -107,7 +103,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_rules imp
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
         **arguments.SPEC,
-        "patterns": arguments.PATTERNS_SPEC,
+        **arguments.PATTERNS_SPEC,
         "rule": {"type": "str"},
         "recipients": {"type": "list", "elements": "str", "default": []},
         "encrypted_regex": {"type": "str"},
@@ -115,7 +111,6 @@ SPEC: dict[str, t.Any] = {
         "remove": {"type": "list", "elements": "str", "default": []},
         "rotate": {"type": "bool", "default": False},
         "encrypt": {"type": "bool", "default": False},
-        "files": {"type": "list", "elements": "path"},
     },
     "supports_check_mode": True,
     "required_by": {"rule": ["recipients"]},
@@ -141,14 +136,7 @@ def run(task: Task) -> Result:
         rotate=params["rotate"],
         encrypt=params["encrypt"],
     )
-    only = None if params["files"] is None else [arguments.relative(found.root, path) for path in params["files"]]
-    survey = Survey.of(found.root, params["patterns"], only)
-    missing = sorted(set(only or ()) - {item.path for item in survey.documents})
-    if missing:
-        raise HubspokeError(
-            f"{missing[0]} is not there, or has a name that fits none of the patterns ({', '.join(params['patterns'])}).",
-            "Correct the path, or rename the file.",
-        )
+    survey = arguments.survey(params, found.root)
     known = {each for item in survey.documents for each in item.recipients}
     known |= {each for rule in (survey.rules.rules if survey.rules else []) for each in rule.recipients}
     for recipient in sorted(set(wanted.remove) - known):

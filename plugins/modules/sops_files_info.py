@@ -31,10 +31,6 @@ options:
     description: Whether a problem is a failure, all problems in one message; else they are only returned.
     type: bool
     default: true
-  files:
-    description: Only these; all files whose names fit O(patterns) by default.
-    type: list
-    elements: path
 extends_documentation_fragment:
   - hubspoke.bootstrap.sops
   - hubspoke.bootstrap.sops.patterns
@@ -110,11 +106,10 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import 
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
         **arguments.SPEC,
-        "patterns": arguments.PATTERNS_SPEC,
+        **arguments.PATTERNS_SPEC,
         "decrypt": {"type": "bool", "default": True},
         "decrypted_later": {"type": "list", "elements": "path", "default": []},
         "fail": {"type": "bool", "default": True},
-        "files": {"type": "list", "elements": "path"},
     },
     "supports_check_mode": True,
 }
@@ -124,8 +119,7 @@ def run(task: Task) -> Result:
     """Read the files, then open those with which nothing is wrong so far and that nobody opens anyway."""
     params = task.params
     found = arguments.tools(task, checked=params["decrypt"])
-    only = None if params["files"] is None else [arguments.relative(found.root, path) for path in params["files"]]
-    survey = check.Survey.of(found.root, params["patterns"], only)
+    survey = arguments.survey(params, found.root)
     problems = survey.problems(found.recipients if params["decrypt"] else None)
     if params["decrypt"]:
         passed = {problem.path for problem in problems if problem.kind != check.STALE}

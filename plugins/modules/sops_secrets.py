@@ -97,20 +97,9 @@ options:
     description: Delete Secrets that the set applied before and that no file asks for any more.
     type: bool
     default: true
-  create_namespaces:
-    description: Make namespaces that are not there. They are never deleted.
-    type: bool
-    default: true
-  force_conflicts:
-    description: Take over Secrets that another tool has written, instead of failing with their names.
-    type: bool
-    default: false
-  cluster_present:
-    description: Set to V(false) in check mode while the cluster is yet to be made. Everything would be created.
-    type: bool
-    default: true
 extends_documentation_fragment:
   - hubspoke.bootstrap.sops
+  - hubspoke.bootstrap.secret_set
   - kubernetes.core.k8s_auth_options
   - hubspoke.bootstrap.attributes
 seealso:
@@ -169,7 +158,6 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_ar
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_cluster as cluster
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _sops_secrets as secrets
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CONNECTION_SPEC, Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest import Options
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_plan import Ref
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
@@ -207,10 +195,7 @@ SPEC: dict[str, t.Any] = {
             },
         },
         "prune": {"type": "bool", "default": True},
-        "create_namespaces": {"type": "bool", "default": True},
-        "force_conflicts": {"type": "bool", "default": False},
-        "cluster_present": {"type": "bool", "default": True},
-        **CONNECTION_SPEC,
+        **cluster.SET_SPEC,
     },
     "supports_check_mode": True,
 }
@@ -219,17 +204,8 @@ SPEC: dict[str, t.Any] = {
 def run(task: Task) -> Result:
     """Wire files and key to the manifest set, and its outcomes to the result."""
     params = task.params
-    kube = None if task.check_mode and not params["cluster_present"] else Kube.from_params(params)
-    options = Options(
-        name=f"secrets-{params['name']}",
-        namespace=params["namespace"],
-        field_manager=f"hubspoke.bootstrap-secrets-{params['name']}",
-        force_conflicts=params["force_conflicts"],
-        prune=params["prune"],
-        keep=("Namespace",),
-        check_mode=task.check_mode,
-        progress=task.progress,
-    )
+    kube = cluster.connection(task)
+    options = cluster.options(task, f"secrets-{params['name']}", params["namespace"], prune=params["prune"])
     live = kube.list("v1", "Secret", label_selector=f"{secrets.SET_LABEL}={params['name']}") if kube else []
     if params["state"] == "absent":
         manifests = cluster.SecretSet(kube, [], options, ())

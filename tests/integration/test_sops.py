@@ -308,7 +308,7 @@ def test_a_kms_beside_age(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> No
         }
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        arn = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        arn = boto3.client("kms", region_name="us-east-1").create_key()["KeyMetadata"]["Arn"]
         mine = folder.run("age_key")["added"]
         folder.write(f"creation_rules:\n  - kms: {arn}\n    age: {mine}\n", ".sops.yaml")
         folder.write(f"password: {CANARY}\n")
