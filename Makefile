@@ -73,10 +73,13 @@ secrets-check: setup ## Every encrypted file: is it, for whom, does it open
 	@$(SECRETS) -e secrets_task=check
 
 secrets-hook: ## Let git refuse commits of plaintext in the repository of ROOT=...
-	@cp toolchain/no_plaintext.py "$$(git -C '$(ROOT)' rev-parse --absolute-git-dir)/hooks/no_plaintext.py"
-	@hook="$$(git -C '$(ROOT)' rev-parse --absolute-git-dir)/hooks/pre-commit"; \
-	if [ -e "$$hook" ]; then echo "$$hook is there: add to it: \"\$$(dirname \"\$$0\")\"/no_plaintext.py --staged"; exit 1; fi; \
-	printf '#!/bin/sh\nexec "$$(dirname "$$0")"/no_plaintext.py --staged\n' > "$$hook"; chmod +x "$$hook"
+	@hooks="$$(git -C '$(ROOT)' rev-parse --path-format=absolute --git-path hooks)" && mkdir -p "$$hooks" && \
+	cp toolchain/no_plaintext.py "$$hooks" && \
+	if grep -q no_plaintext.py "$$hooks/pre-commit" 2>/dev/null; then exit 0; fi && \
+	if [ -e "$$hooks/pre-commit" ]; then \
+		echo "$$hooks/pre-commit is there: add to it: \"\$$(dirname \"\$$0\")\"/no_plaintext.py --staged"; exit 1; \
+	fi && \
+	printf '#!/bin/sh\nexec "$$(dirname "$$0")"/no_plaintext.py --staged\n' > "$$hooks/pre-commit" && chmod +x "$$hooks/pre-commit"
 
 docs: setup ## Write each role's README.md out of its argument specification
 	.venv/bin/python tests/readmes.py

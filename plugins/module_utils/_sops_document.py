@@ -101,7 +101,8 @@ def parse(path: str, text: str) -> Document:
         line = mark.line + 1 if mark else getattr(error, "lineno", 0)
         return Document(path, problem=f"is cut off or damaged{f' (line {line})' if line else ''}")
     metadata = next((item["sops"] for item in documents if isinstance(item, dict) and "sops" in item), None)
-    if not isinstance(metadata, dict):
+    # sops writes its version last.
+    if not isinstance(metadata, dict) or not {"mac", "version"} & metadata.keys():
         return Document(path, documents=len(documents), problem=_CUT_OFF if _ENCRYPTED in text else "")
     # With several key groups each is in a list; with one they stand in the metadata itself.
     groups = [metadata, *(group for group in metadata.get("key_groups") or [] if isinstance(group, dict))]

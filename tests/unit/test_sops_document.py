@@ -99,6 +99,7 @@ def test_what_is_wrong_with_a_file() -> None:
     ("name", "text"),
     [
         (NAME, encrypted(ONE).partition("sops:")[0]),
+        (NAME, encrypted(ONE).partition("    mac:")[0]),
         ("a.secrets.enc.env", f"a={VALUE}\nsops_age__list_0__map_recipient={ONE}\n"),
     ],
 )
