@@ -48,7 +48,7 @@ unit: setup ## Unit tests
 integration: setup ## Tests against a real API server
 	@$(RUN) integration
 
-molecule: setup ## Whole scenarios: make molecule, or make molecule ONLY=teardown
+molecule: setup ## Whole scenarios: make molecule, or make molecule ONLY=default
 	@$(RUN) $(if $(ONLY),tools $(ONLY),tools molecule)
 
 bench: setup ## Measure: make bench, or make bench ONLY=in_process

@@ -87,7 +87,7 @@ def test_argo_cd_brought_the_service_to_both_regions() -> None:
 
 def test_another_run_asks_little_and_writes_nothing() -> None:
     rehearsed.calls("DELETE")
-    output, changed = bootstrapped.play("bootstrap.yml")
+    output, changed = bootstrapped.play("playbooks/rehearse.yml")
     assert changed == 0, output
     found = rehearsed.calls()
     assert found["writes"] == 0
