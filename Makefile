@@ -63,7 +63,7 @@ secrets-encrypt: setup ## Encrypt a file in its place: make secrets-encrypt FILE
 
 secrets-edit: setup ## Edit an encrypted file: make secrets-edit FILE=...
 	@$(if $(FILE),,$(error make secrets-edit FILE=config/dev/example.secrets.enc.yaml))
-	@cd '$(ROOT)' && '$(CURDIR)/toolchain/sops.py' edit '$(FILE)'
+	@cd '$(ROOT)' && '$(CURDIR)/toolchain/sops.sh' edit '$(FILE)'
 
 secrets-rotate: setup ## New data keys: make secrets-rotate, with ADD=age1... and REMOVE=age1... other recipients, KEY=new a new key
 	@$(SECRETS) -e secrets_task=rotate -e '{"sops_age_add": $(call list,$(ADD)), "sops_age_remove": $(call list,$(REMOVE))}' \
@@ -77,9 +77,9 @@ secrets-hook: ## Let git refuse commits of plaintext in the repository of ROOT=.
 	cp toolchain/no_plaintext.py "$$hooks" && \
 	if grep -q no_plaintext.py "$$hooks/pre-commit" 2>/dev/null; then exit 0; fi && \
 	if [ -e "$$hooks/pre-commit" ]; then \
-		echo "$$hooks/pre-commit is there: add to it: \"\$$(dirname \"\$$0\")\"/no_plaintext.py --staged"; exit 1; \
+		echo "$$hooks/pre-commit is there: add to it: python3 '$$hooks/no_plaintext.py' --staged"; exit 1; \
 	fi && \
-	printf '#!/bin/sh\nexec "$$(dirname "$$0")"/no_plaintext.py --staged\n' > "$$hooks/pre-commit" && chmod +x "$$hooks/pre-commit"
+	printf '#!/bin/sh\nexec python3 "$$(dirname "$$0")/no_plaintext.py" --staged\n' > "$$hooks/pre-commit" && chmod +x "$$hooks/pre-commit"
 
 docs: setup ## Write each role's README.md out of its argument specification
 	.venv/bin/python tests/readmes.py

@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Stop a commit that would make a secret public: files named *.secrets.enc.* have to be encrypted with SOPS.
 
   no_plaintext.py FILE...    these files, as they are
-  no_plaintext.py --staged   what is about to be committed (as .git/hooks/pre-commit, or `make secrets-hook`)
+  no_plaintext.py --staged   what is about to be committed (what `make secrets-hook` has git do)
   no_plaintext.py            every file that git knows
 
 Needs Python alone, so that it works in any repository and on any machine. It says nothing of what is in a file.

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The pinned sops, made if it is not there yet, for what has no task before it: the editor of `make secrets-edit`, and
@@ -12,12 +11,6 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PYTHON = HERE.parent / ".venv/bin/python"
-if Path(sys.prefix) != PYTHON.parents[1]:
-    if not PYTHON.exists():
-        raise SystemExit(f"{PYTHON} is not there: run make setup.")
-    os.execv(PYTHON, [str(PYTHON), *sys.argv])  # noqa: S606 (the same program)
-
 sys.path.insert(0, str(HERE.parent / ".venv" / "collections"))
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError  # noqa: E402

@@ -17,7 +17,7 @@ import pytest
 FOLDER = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 ROOT, KEY = FOLDER / "platform", FOLDER / "home/keys.txt"
 TRIP = ROOT / "config/dev/trip-service.secrets.enc.yaml"
-SOPS = str(bootstrapped.ROOT / "toolchain/sops.py")
+SOPS = str(bootstrapped.ROOT / "toolchain/sops.sh")
 CONVERGE = "molecule/secrets/converge.yml"
 FILES = ("trip-service", "registry", "checkmate")
 CANARIES = ("canary-", base64.b64encode(b"canary-trip").decode()[:12], "AGE-SECRET-KEY-1")
