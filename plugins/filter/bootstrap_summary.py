@@ -8,7 +8,7 @@ import os
 import shlex
 import typing as t
 
-from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import Found
+from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import OF_A_REHEARSAL, Found
 from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import columns, plural
 
 DOCUMENTATION = r"""
@@ -116,7 +116,11 @@ def _host(host: Found, kubectl: str, several: bool) -> list[str]:
     ]
     if kubectl != "kubectl" and not several:
         rows.append(("kubectl", kubectl))
-    if host.has_argocd:
+    if host.capability:
+        version, status = (host.capability.get(name) or "" for name in ("version", "status"))
+        rows.append(("Argo CD", f"{version}, run by AWS ({status}), {host.url or 'without an address yet'}"))
+        rows += [("", OF_A_REHEARSAL)] if cluster.get("simulated") else []
+    elif host.has_argocd:
         rows.append(("Argo CD", f"{host.argocd.get('version', '')}, {_address(host)}"))
         if _has_server(host):
             rows.append(("", f"user admin, password: {_password(host.namespace)}"))

@@ -48,8 +48,8 @@ _value:
   description:
     - C(roles) as M(hubspoke.bootstrap.eks_roles_info) takes them, C(pod_identities) and C(access_entries) with the ARNs of their
       roles, C(node_groups) with everything that they leave out, C(security_rules) with networks for the words, C(peers) as
-      M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_role_arn), C(node_role_arn), and C(spoke_role_arn), which
-      Argo CD uses on this cluster.
+      M(hubspoke.bootstrap.eks_network_info) takes them, C(cluster_arn), C(cluster_role_arn), C(node_role_arn), C(spoke_role_arn),
+      which Argo CD uses on this cluster, and C(capability_role_arn), which it has on the hub where AWS runs it.
   type: dict
 """
 
@@ -66,7 +66,10 @@ _SPOKE = "-argocd-spoke"
 """How the roles of Argo CD end on spokes."""
 _HUB = "-argocd-hub"
 """And on the hub."""
-_ADMIN = "AmazonEKSClusterAdminPolicy"
+_CAPABILITY = "-argocd-capability"
+"""And that of an Argo CD which AWS runs."""
+_BY_AWS = "eks_capability"
+"""What argocd_provider of the hub then is."""
 _NODE_GROUP: Object = {
     "ami_type": "AL2023_ARM_64_STANDARD",
     "capacity_type": "ON_DEMAND",
@@ -122,21 +125,28 @@ def _wanted(
 ) -> Object:
     identities = [dict(each) for each in settings["pod_identities"]]
     entries = [dict(each) for each in settings["access_entries"]]
+    capability = _capability(scope, hub)
     made: list[Object] = []
     if not settings["role_arn"]:
         made.append(roles.cluster_role(scope, f"{scope.cluster}-cluster"))
     if not settings["node_role_arn"]:
         made.append(roles.node_role(scope, f"{scope.cluster}-node", settings["node_policies"]))
-    if is_hub:
+    if is_hub and not capability:
         spokes = settings["spoke_roles"] or [scope.arn(f"*{_SPOKE}")]
         identities += roles.hub_identities(f"{scope.cluster}{_HUB}", settings["argocd_namespace"], spokes)
     spoke_role_arn = ""
-    if is_spoke and hub.get("cluster_provider") == "eks":
+    if capability:
+        if is_hub and not hub.get("argocd_capability_role_arn"):
+            policies = hub.get("argocd_capability_policies") or []
+            made.append(roles.capability_role(scope, f"{scope.cluster}{_CAPABILITY}", policies))
+        if is_spoke:
+            entries.append({"principal_arn": capability, "policies": settings["argocd_access"]})
+    elif is_spoke and hub.get("cluster_provider") == "eks":
         name = f"{scope.cluster}{_SPOKE}"
         spoke_role_arn = scope.arn(name)
-        hub_role = f"{hub.get('cluster_name') or hub.get('inventory_hostname')}{_HUB}"
+        hub_role = f"{_name(hub)}{_HUB}"
         made.append(roles.spoke_role(scope, name, hub_role, str(hub.get("cluster_account") or "")))
-        entries.append({"principal_arn": spoke_role_arn, "policies": [{"policy": _ADMIN}]})
+        entries.append({"principal_arn": spoke_role_arn, "policies": settings["argocd_access"]})
     return {
         "roles": [*made, *roles.pod_roles(scope, identities)],
         "pod_identities": [
@@ -151,7 +161,21 @@ def _wanted(
         "cluster_role_arn": settings["role_arn"] or scope.arn(f"{scope.cluster}-cluster"),
         "node_role_arn": settings["node_role_arn"] or scope.arn(f"{scope.cluster}-node"),
         "spoke_role_arn": spoke_role_arn,
+        "capability_role_arn": capability,
+        "cluster_arn": f"arn:{scope.partition}:eks:{scope.region}:{scope.account}:cluster/{scope.cluster}",
     }
+
+
+def _name(hub: t.Mapping[str, t.Any]) -> str:
+    return str(hub.get("cluster_name") or hub.get("inventory_hostname") or "")
+
+
+def _capability(scope: roles.Scope, hub: t.Mapping[str, t.Any]) -> str:
+    """ARN of the role of the hub's Argo CD, empty where AWS does not run it."""
+    if hub.get("cluster_provider") != "eks" or hub.get("argocd_provider") != _BY_AWS:
+        return ""
+    given = str(hub.get("argocd_capability_role_arn") or "")
+    return given or scope.arn(f"{_name(hub)}{_CAPABILITY}", str(hub.get("cluster_account") or ""))
 
 
 def _security_rules(settings: t.Mapping[str, t.Any]) -> list[Object]:

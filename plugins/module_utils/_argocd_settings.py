@@ -70,22 +70,31 @@ def config_maps(variables: t.Mapping[str, t.Any]) -> dict[str, dict[str, str]]:
 
 
 def definitions(
-    variables: t.Mapping[str, t.Any], namespace: str, found: t.Mapping[str, t.Any] | None = None
+    variables: t.Mapping[str, t.Any],
+    namespace: str,
+    found: t.Mapping[str, t.Any] | None = None,
+    *,
+    capability: bool = False,
 ) -> list[Object]:
     """The objects that make up the settings.
 
     :arg found: What `argocd_info` returned: workloads that have to start again when a setting changes that they read at
         their start, and repositories that are there under another name.
+    :arg capability: Whether AWS runs it, which reads repositories, projects, and some entries of `argocd-cm`.
     """
     found = found or {}
     entries = config_maps(variables)
+    if capability:
+        entries = {CONFIG: entries[CONFIG]} if entries[CONFIG] else {}
     objects = [_config_map(name, namespace, data) for name, data in entries.items()]
     for repository in variables.get("repositories") or []:
         objects.append(secret(repository, REPOSITORY, namespace, found.get("repositories") or []))
     for credentials in variables.get("repository_credentials") or []:
         objects.append(secret(credentials, CREDENTIALS, namespace, found.get("repositories") or []))
-    objects += [_project(project, namespace) for project in variables.get("projects") or []]
-    for workload in found.get("workloads") or []:
+    # An Argo CD that AWS runs lets a project be used only from namespaces that it names, its own too.
+    implied = {"sourceNamespaces": [namespace]} if capability else {}
+    objects += [_project(project, namespace, implied) for project in variables.get("projects") or []]
+    for workload in [] if capability else found.get("workloads") or []:
         objects += _workload(workload, namespace, entries)
     return objects
 
@@ -107,14 +116,14 @@ def _config_map(name: str, namespace: str, data: dict[str, str]) -> Object:
     return {**entry, "data": data} if data else entry
 
 
-def _project(project: t.Mapping[str, t.Any], namespace: str) -> Object:
+def _project(project: t.Mapping[str, t.Any], namespace: str, implied: Object) -> Object:
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AppProject",
         "metadata": _metadata(
             project["name"], namespace, labels=project.get("labels"), annotations=project.get("annotations")
         ),
-        "spec": project["spec"],
+        "spec": {**implied, **project["spec"]},
     }
 
 

@@ -45,6 +45,7 @@ FIELDS = (
     Field("status", ("status",)),
     Field("version", ("version",)),
     Field("created_at", ("createdAt",)),
+    Field("issues", ("health", "issues"), decode=lambda issues: issues or []),
     Field("type", ("type",), FIXED),
     Field("argo_cd.server_url", _argo("serverUrl")),
     Field("argo_cd.idc_application_arn", _argo("awsIdc", "idcManagedApplicationArn")),

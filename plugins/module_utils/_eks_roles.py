@@ -13,6 +13,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 Object = dict[str, t.Any]
 
 PODS = "pods.eks.amazonaws.com"
+CAPABILITIES = "capabilities.eks.amazonaws.com"
 ASSUME = ["sts:AssumeRole", "sts:TagSession"]
 """EKS Pod Identity tags its sessions, and a chain of roles takes the tags along."""
 ARGOCD_ACCOUNTS = ("argocd-application-controller", "argocd-applicationset-controller", "argocd-server")
@@ -61,6 +62,17 @@ def cluster_role(scope: Scope, name: str) -> Object:
 def node_role(scope: Scope, name: str, more: t.Sequence[str] = ()) -> Object:
     """The role of the nodes: with it they join, get addresses, and pull images from ECR."""
     return service(scope, name, "ec2.amazonaws.com", [*_NODE_POLICIES, *more], f"Nodes of {scope.cluster}")
+
+
+def capability_role(scope: Scope, name: str, policies: t.Sequence[str] = ()) -> Object:
+    """The role of an Argo CD that AWS runs. Clusters let it in by access entries; in AWS it needs no rights."""
+    statement = {"Effect": "Allow", "Principal": {"Service": CAPABILITIES}, "Action": ASSUME}
+    return {
+        "name": name,
+        "description": f"Argo CD of {scope.cluster}, run by AWS",
+        "trust": {"Version": VERSION, "Statement": [statement]},
+        "managed_policies": [scope.managed(each) for each in policies],
+    }
 
 
 def pod_roles(scope: Scope, identities: t.Iterable[t.Mapping[str, t.Any]]) -> list[Object]:

@@ -137,11 +137,18 @@ def issuer_exists(arn: str) -> bool:
     return account.isdigit() and arn in iam_backends[account][_PARTITION].open_id_providers
 
 
-def check_role(arn: str, service: str, **fields: t.Any) -> None:
-    """:raises AwsError: a service may not take that role."""
+def check_role(arn: str, service: str, *further: str, **fields: t.Any) -> None:
+    """See that a service may take a role.
+
+    :arg further: Actions that it needs beside that of taking it.
+    :raises AwsError: it may not.
+    """
     document = trust_policy(arn)
     subject = trust.Subject(service=service)
-    admitted = document and trust.admits(document, "sts:AssumeRole", subject, unconditionally=True) == trust.ADMITTED
+    admitted = document and all(
+        trust.admits(document, action, subject, unconditionally=True) == trust.ADMITTED
+        for action in ("sts:AssumeRole", *further)
+    )
     if not admitted:
         raise invalid(
             f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not "

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_argocd as argocd
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks as eks
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_addons as eks_addons
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_capability as eks_capability
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_network as eks_network
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_nodes as eks_nodes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_quotas as eks_quotas
@@ -55,6 +56,7 @@ CHECKS = (
     Check(eks.VERSIONS, eks.versions),
     Check(eks_network.ADDRESSES, eks_network.addresses),
     Check(eks_network.PLACES, eks_network.zones),
+    Check(eks_capability.THERE, eks_capability.there),
     Check(eks_addons.NAME, eks_addons.addons),
     Check(eks_nodes.NAME, eks_nodes.nodes),
     Check(eks_quotas.NAME, eks_quotas.quotas),
@@ -62,6 +64,7 @@ CHECKS = (
     Check(spokes.NAME, spokes.registration),
     Check(reach.NAME, reach.clusters),
     Check(argocd.NAME, argocd.argocd),
+    Check(eks_capability.NAME, eks_capability.capability),
     Check(git.NAME, repositories.repositories),
     Check(secrets.NAME, secrets.secrets),
     Check("python", machine.python),

@@ -202,3 +202,19 @@ def test_a_workload_starts_again_when_what_it_reads_changes_and_only_then() -> N
     assert checksum({"params": {"reposerver.log.level": "debug"}}, "argocd-server") == debug
     assert checksum({}, "argocd-server") == "left alone"
     assert checksum({"params": {"reposerver.log.level": "debug"}}, "argocd-redis") == "left alone"
+
+
+def test_what_an_argo_cd_reads_that_aws_runs() -> None:
+    variables = {
+        "config": {"a": 1},
+        "rbac": {"policy.default": "role:x"},
+        "params": {"b": 2},
+        "projects": [{"name": "p", "spec": {}}, {"name": "q", "spec": {"sourceNamespaces": ["cd", "other"]}}],
+    }
+    objects = by_name(settings.definitions(variables, "cd", FOUND, capability=True))
+    assert sorted(objects) == ["argocd-cm", "p", "q"]
+    assert objects["argocd-cm"]["data"] == {"a": "1", settings.HEALTH_KEY: settings.HEALTH}
+    assert [objects[name]["spec"]["sourceNamespaces"] for name in ("p", "q")] == [["cd"], ["cd", "other"]]
+    assert settings.definitions({"application_health": False}, "cd", {}, capability=True) == []
+    (_, _, _, ordinary) = settings.definitions({"projects": [{"name": "p", "spec": {}}]}, "cd", {})
+    assert ordinary["spec"] == {}

@@ -48,6 +48,7 @@ SETTINGS: Object = {
     "node_policies": [],
     "spoke_roles": [],
     "argocd_namespace": "argocd",
+    "argocd_access": [{"policy": "AmazonEKSClusterAdminPolicy"}],
     "pod_identities": [],
     "access_entries": [],
     "peers": [],
@@ -101,6 +102,46 @@ def test_a_spoke_lets_exactly_the_hubs_role_in() -> None:
     assert statement["Principal"] == {"AWS": "arn:aws:iam::444455556666:root"}
     hub_role = "arn:aws:iam::444455556666:role/seoul-argocd-hub"
     assert statement["Condition"] == {"ArnEquals": {"aws:PrincipalArn": hub_role}}
+
+
+BY_AWS = {**HUB, "argocd_provider": "eks_capability"}
+CAPABILITY = f"arn:aws:iam::{ACCOUNT}:role/seoul-argocd-capability"
+
+
+def test_a_hub_whose_argo_cd_is_run_by_aws_has_a_role_for_it() -> None:
+    hub = {**BY_AWS, "argocd_capability_policies": ["AmazonEC2ContainerRegistryPullOnly"]}
+    made = wanted({"name": "seoul"}, hub=hub, is_hub=True)
+    assert (made["capability_role_arn"], made["pod_identities"], made["spoke_role_arn"]) == (CAPABILITY, [], "")
+    # AWS makes the access entry on the hub itself.
+    assert made["access_entries"] == []
+    (role,) = [each for each in made["roles"] if "argocd" in each["name"]]
+    (statement,) = role["trust"]["Statement"]
+    assert statement["Principal"] == {"Service": "capabilities.eks.amazonaws.com"}
+    assert statement["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+    assert role["managed_policies"] == ["arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly"]
+
+
+def test_a_role_for_it_that_is_there_is_not_made() -> None:
+    given = f"arn:aws:iam::{ACCOUNT}:role/platform/argocd"
+    hub = {**BY_AWS, "argocd_capability_role_arn": given}
+    made = wanted({"name": "seoul"}, hub=hub, is_hub=True)
+    assert made["capability_role_arn"] == given
+    assert [role["name"] for role in made["roles"]] == ["seoul-cluster", "seoul-node"]
+    assert wanted(hub=hub, is_spoke=True)["access_entries"][0]["principal_arn"] == given
+
+
+def test_a_spoke_lets_the_capability_in_and_needs_no_role() -> None:
+    access = [{"policy": "AmazonEKSEditPolicy", "scope": "namespace", "namespaces": ["lionpay"]}]
+    made = wanted({"argocd_access": access}, hub={**BY_AWS, "cluster_account": "444455556666"}, is_spoke=True)
+    role = "arn:aws:iam::444455556666:role/seoul-argocd-capability"
+    assert made["access_entries"] == [{"principal_arn": role, "policies": access}]
+    assert (made["spoke_role_arn"], [each["name"] for each in made["roles"]]) == ("", ["tokyo-cluster", "tokyo-node"])
+    assert made["cluster_arn"] == f"arn:aws:eks:ap-northeast-1:{ACCOUNT}:cluster/tokyo"
+
+
+@pytest.mark.parametrize("hub", [{}, HUB, {**BY_AWS, "cluster_provider": "kind"}])
+def test_without_a_capability_there_is_no_role_for_one(hub: Object) -> None:
+    assert wanted(hub=hub, is_spoke=True)["capability_role_arn"] == ""
 
 
 @pytest.mark.parametrize("hub", [{}, {"cluster_provider": "kind"}])
@@ -250,6 +291,23 @@ def test_an_eks_spoke_is_registered_by_its_role() -> None:
     assert "token_lifetime" not in found
     assert registered(cluster_registration_options={"credential": "bearer_token"})["credential"] == "bearer_token"
     assert "aws" not in registered(cluster_argocd_role_arn="")
+
+
+def test_argo_cd_that_aws_runs_knows_clusters_by_their_arns() -> None:
+    arns = {name: f"arn:aws:eks:r:{ACCOUNT}:cluster/{name}" for name in ("seoul", "tokyo")}
+    hosts = {
+        name: {"cluster_name": name, "cluster_present": True, "cluster_provider_used": "eks", "cluster_arn": arn}
+        for name, arn in arns.items()
+    }
+    options: Object = {"hub": "seoul", "by_arn": True, "defaults": {"token_lifetime": "30d"}}
+    found = registration_clusters(["tokyo"], hostvars=hosts, **options)["clusters"]
+    assert [each["server"] for each in found] == list(arns.values())
+    assert [sorted(each) for each in found] == [["annotations", "labels", "name", "server"]] * 2
+    without_hub = registration_clusters(["tokyo"], hostvars=hosts, with_hub=False, **options)["clusters"]
+    assert [each["name"] for each in without_hub] == ["tokyo"]
+    hosts["tokyo"]["cluster_provider_used"] = "kind"
+    with pytest.raises(AnsibleFilterError, match="which reaches EKS clusters only, and tokyo is not known as one"):
+        registration_clusters(["tokyo"], hostvars=hosts, **options)
 
 
 # Inventories
