@@ -52,6 +52,7 @@ STEPS = (
     Step("ruff", "lint", ("ruff", "check", ".")),
     Step("format", "lint", ("ruff", "format", "--check", ".")),
     Step("yaml", "lint", ("yamllint", "--strict", ".")),
+    Step("plaintext", "lint", (PYTHON, "toolchain/no_plaintext.py")),
     Step("changelog", "lint", ("antsibull-changelog", "lint")),
     Step("readmes", "lint", (PYTHON, "tests/readmes.py", "--check")),
     Step("types", "lint", ("mypy", ".venv/collections/ansible_collections/hubspoke/bootstrap/plugins")),
@@ -64,6 +65,7 @@ STEPS = (
     Step("eks", "molecule", (PYTHON, "tests/scenario.py", "eks"), needs="tools"),
     Step("kind", "molecule", (PYTHON, "tests/scenario.py", "kind"), needs="tools"),
     Step("registration", "molecule", (PYTHON, "tests/scenario.py", "registration"), needs="tools"),
+    Step("secrets", "molecule", (PYTHON, "tests/scenario.py", "secrets"), needs="tools"),
     Step("default", "molecule", (PYTHON, "tests/scenario.py", "default"), needs="tools"),
 )
 

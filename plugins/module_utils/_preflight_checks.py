@@ -26,6 +26,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflig
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_providers as providers
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_reach as reach
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_repositories as repositories
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_secrets as secrets
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_spokes as spokes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_values as values
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
@@ -67,6 +68,7 @@ CHECKS = (
     Check(argocd.NAME, argocd.argocd),
     Check(eks_capability.NAME, eks_capability.capability),
     Check(git.NAME, repositories.repositories),
+    Check(secrets.NAME, secrets.secrets),
     Check("python", machine.python),
     Check("libraries", machine.libraries, _ALWAYS),
     Check("git", machine.git),
