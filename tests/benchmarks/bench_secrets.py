@@ -183,7 +183,8 @@ def _astray() -> set[str]:
             finally:
                 scan.folder(folder / "state")
                 playbook("playbooks/teardown.yml", "-i", str(inventory), environment=environment)
-        assert all(any(places[each].iterdir()) for each in ("cache", "logs")), "nothing was cached, or nothing logged"
+        # The cache is empty as long as no role puts facts there.
+        assert (places["logs"] / "ansible.log").stat().st_size, "nothing was logged"
         return scan.found
 
 
