@@ -3,7 +3,7 @@
 """Registering clusters: ours, `argocd cluster add` one by one and eight at once, and kubernetes.core over hosts.
 
 Ours is the time of a play less that of the same one told to register none: what the task adds to the start of Ansible
-and to its reading of the inventory. Of both the shortest of all rounds counts: whatever else the machine does only adds.
+and to its reading of the inventory. Of both the shortest of all rounds counts: all else only adds.
 All on the same two API servers, one of which answers as a thousand spokes: at every address of 127.1.0.0/16. So that
 none of this can be reached from elsewhere, everything runs in a network namespace with nothing but a loopback device.
 Every spoke has a manager account of its own in ours and in kubernetes.core's; the CLI's are all the same one.
