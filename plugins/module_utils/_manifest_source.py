@@ -23,6 +23,7 @@ def load(
     kustomizations: t.Iterable[str],
     definitions: t.Iterable[Object],
     kubectl: str = "kubectl",
+    *,
     charts: t.Iterable[Chart] = (),
     helm: str = "helm",
 ) -> list[Object]:

@@ -140,7 +140,7 @@ class Seed:
             raise HubspokeError(
                 f"The secret {self._name} in {self._service.region} is scheduled for deletion since "
                 f"{described['DeletedDate']}.",
-                f"Bring it back with `aws secretsmanager restore-secret --secret-id {self._name}`, or wait until it is gone.",
+                f"`aws secretsmanager restore-secret --secret-id {self._name}` brings it back.",
             )
         stages = (described.get("VersionIdsToStages") or {}).values()
         if not any(_CURRENT in names for names in stages):

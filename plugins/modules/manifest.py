@@ -316,8 +316,8 @@ def run(task: Task) -> Result:
         params["kustomizations"],
         params["definitions"],
         params["kubectl"],
-        [_chart(chart, params) for chart in params["charts"]],
-        params["helm"],
+        charts=[_chart(chart, params) for chart in params["charts"]],
+        helm=params["helm"],
     )
     options = _manifest.Options(
         name=params["name"],
