@@ -25,6 +25,7 @@ _CURRENT = "AWSCURRENT"
 # Bears the value until it becomes the current one.
 _STAGE = "hubspoke-seed"
 _LIMIT = 65536
+_TELLING = 6
 _ATTEMPTS = 3
 
 
@@ -51,6 +52,17 @@ class Found:
 def text_of(value: t.Any) -> str:
     """The value as it is stored: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def telling(value: t.Any, text: str) -> list[str]:
+    """The texts in a value that are long enough to be recognized, and so to be censored."""
+    if isinstance(value, dict):
+        parts = [part for each in value.values() for part in telling(each, "")]
+    elif isinstance(value, list):
+        parts = [part for each in value for part in telling(each, "")]
+    else:
+        parts = [str(value)]
+    return [part for part in (*parts, text) if len(part) >= _TELLING]
 
 
 def plan(found: Found | None, text: str) -> str:

@@ -268,7 +268,7 @@ SPEC: dict[str, t.Any] = {
             "options": {
                 "path": {"type": "path", "required": True},
                 "release": {"type": "str"},
-                "values": {"type": "dict", "default": {}, "no_log": True},
+                "values": {"type": "dict", "default": {}},
                 "version": {"type": "str", "default": ""},
                 "dependencies": {"type": "bool", "default": True},
             },

@@ -90,7 +90,8 @@ SPEC: dict[str, t.Any] = {
     "argument_spec": {
         **CONNECTION_SPEC,
         "name": {"type": "str", "required": True},
-        "value": {"type": "raw", "required": True, "no_log": True},
+        # Not no_log: that would censor every short word in it wherever else that stands.
+        "value": {"type": "raw", "required": True},
         "description": {"type": "str"},
         "kms_key_id": {"type": "str"},
         "tags": {"type": "dict", "aliases": ["resource_tags"]},
@@ -103,7 +104,7 @@ def run(task: Task) -> Result:
     """Wire arguments to the engine."""
     params = task.params
     text = engine.text_of(params["value"])
-    task.censor(text)
+    task.censor(*engine.telling(params["value"], text))
     aws = Aws(params)
     seed = engine.Seed(aws.service("secretsmanager"), params["name"], text, params)
     action, found = seed.apply(task.check_mode)
