@@ -17,6 +17,10 @@ description:
 author:
   - hubspoke.bootstrap contributors (@hubspoke)
 options:
+  namespace:
+    description: Namespace of the operator, for RV(refusal).
+    type: str
+    default: external-secrets
   objects:
     description: The objects that are meant. By default all that the cluster has.
     type: list
@@ -72,6 +76,33 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+operators:
+  description: The controllers of External Secrets that the cluster has.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of its Deployment.
+      type: str
+    name:
+      description: Name of its Deployment.
+      type: str
+    version:
+      description: Tag of its image.
+      type: str
+    ours:
+      description: Whether this collection has applied it.
+      type: bool
+    installed_by:
+      description: Who installed it, for people.
+      type: str
+  sample:
+    - {namespace: external-secrets, name: external-secrets, version: v0.20.4, ours: false, installed_by: the Helm release es}
+refusal:
+  description: Why it cannot be installed into O(namespace) beside them, empty where it can.
+  returned: success
+  type: str
 definitions:
   description: The definitions that are needed.
   returned: when asked for
@@ -135,11 +166,13 @@ not_ready:
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _external_secrets as engine
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _external_secrets_operator as operator
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CONNECTION_SPEC, Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
 
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
+        "namespace": {"type": "str", "default": "external-secrets"},
         "objects": {
             "type": "list",
             "elements": "dict",
@@ -167,11 +200,14 @@ SPEC: dict[str, t.Any] = {
 def run(task: Task) -> Result:
     """Wire arguments to the engine."""
     params = task.params
-    found = engine.ExternalSecrets(Kube.from_params(params), params["objects"])
+    kube = Kube.from_params(params)
+    found = engine.ExternalSecrets(kube, params["objects"])
     if params["wait"]:
         found.wait(params["stages"], params["wait_timeout"], task.progress)
     states = {stage: [each.result() for each in found.read(stage)] for stage in params["stages"]}
-    return {"changed": False, **states}
+    operators = operator.read(kube)
+    refusal = operator.refusal(operators, params["namespace"])
+    return {"changed": False, "operators": operators, "refusal": refusal, **states}
 
 
 def main() -> None:

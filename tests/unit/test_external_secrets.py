@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _external_secrets as engine
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _external_secrets_definitions as definitions
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _external_secrets_operator as operator
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _external_secrets_state as state
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_external_secrets as local
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
@@ -284,6 +285,42 @@ def test_waiting_stops_at_the_first_stage_that_is_not_ready() -> None:
     assert text.startswith("Not every store is ready after 0 s. ClusterSecretStore s0: R: why. ")
     assert text.endswith("And 2 more. Do this.")
     assert len(caught.value.details["not_ready"]) == 12
+
+
+# Whose it is
+
+
+def deployment(manager: str, operation: str = "Apply", **annotations: str) -> Object:
+    fields = [{"manager": manager, "operation": operation}]
+    return {
+        "metadata": {"name": "es", "namespace": "es", "annotations": annotations, "managedFields": fields},
+        "spec": {"template": {"spec": {"containers": [{"image": "r.io:5000/es/external-secrets:v0.20.4@sha256:0"}]}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("item", "by"),
+    [
+        (
+            deployment("argocd-controller", **{"argocd.argoproj.io/tracking-id": "es:apps/Deployment:es/es"}),
+            "Application es",
+        ),
+        (deployment("helm", "Update", **{"meta.helm.sh/release-name": "rel"}), "Helm release rel"),
+        (deployment("kubectl"), "kubectl"),
+    ],
+)
+def test_somebody_elses_is_left_alone(item: Object, by: str) -> None:
+    found = operator.described(item)
+    text = operator.refusal([found], "es")
+    assert text.startswith("External Secrets v0.20.4 is in namespace es already, installed by ")
+    assert by in text
+    assert "external_secrets_install" in text
+
+
+def test_our_own_may_be_applied_again_where_it_is() -> None:
+    found = operator.described(deployment(operator.FIELD_MANAGER))
+    assert operator.refusal([], "es") == operator.refusal([found], "es") == ""
+    assert operator.refusal([found], "elsewhere")
 
 
 # The process
