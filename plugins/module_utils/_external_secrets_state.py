@@ -35,7 +35,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "Allow that to the role of the store, on this secret and on the key that encrypts it.",
     ),
     (
-        r"marked for deletion|scheduled for deletion",
+        r"marked (?:for deletion|deleted)|scheduled for deletion",
         "`aws secretsmanager restore-secret` brings it back, as long as its recovery window is not over.",
     ),
     (

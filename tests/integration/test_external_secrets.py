@@ -183,7 +183,7 @@ def test_a_newer_value_arrives_and_stays(bootstrapped: World) -> None:
             {"data": {"a": {"key": "wealist/prod/shared", "property": "no"}}},
             ["key no does not exist", "Correct the property"],
         ),
-        ({"extract": ["deleted"]}, ["marked for deletion", "restore-secret"]),
+        ({"extract": ["deleted"]}, ["marked deleted", "restore-secret"]),
     ],
 )
 def test_the_reason_is_told(bootstrapped: World, entry: Object, words: list[str]) -> None:
