@@ -40,7 +40,7 @@ VARIABLES: dict[str, t.Any] = {
 
 
 @pytest.fixture
-def cluster(address: str) -> dict[str, t.Any]:  # noqa: F811
+def cluster(address: str) -> dict[str, t.Any]:
     """A cluster with a node."""
     eks, subnets = boto3.client("eks"), [item["SubnetId"] for item in boto3.client("ec2").describe_subnets()["Subnets"]]
     eks.create_cluster(
@@ -61,8 +61,8 @@ def cluster(address: str) -> dict[str, t.Any]:  # noqa: F811
 @pytest.mark.slow
 @pytest.mark.ansible
 def test_by_pod_identity(
-    place: Place,  # noqa: F811
-    address: str,  # noqa: F811
+    place: Place,
+    address: str,
     cluster: dict[str, t.Any],
     play: Apply,
     tools: dict[str, str],
