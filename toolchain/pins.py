@@ -47,7 +47,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins
     words_of,
 )
 
-CHART = ("Chart.yaml", "values.yaml", "values.schema.json", "templates/**/*", "files/**/*", "crds/**/*")
+CHART = (".helmignore", "Chart.yaml", "values.yaml", "values.schema.json", "templates/**/*", "files/**/*", "crds/**/*")
 KINDS = ("wheels", "files", "requirements", "modules")
 Data = dict[str, t.Any]
 
