@@ -4,7 +4,7 @@
 
 What is asked of it is counted. Access keys that begin EXPIRED or INVALID, regions that are not enabled, roles whose
 name begins with `closed`, and operations that are named as denied are refused; a part of all requests is throttled.
-It has the two lists of versions that moto's EKS has not.
+It has the two lists of versions that moto's EKS has not, logins to ECR that last, and no capabilities.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import dataclasses
 import json
 import random
 import re
+import time
 import typing as t
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qs
@@ -52,6 +53,8 @@ class Behaviour:
     protected: tuple[str, ...] = ()
     """Names of clusters whose deletion protection is on."""
     quotas: dict[str, int] = dataclasses.field(default_factory=lambda: {"L-F678F1CE": 5, "L-0263D0A3": 5})
+    token_hours: float = 12.0
+    """How long a login to ECR lives; moto's ended years ago."""
     calls: list[str] = dataclasses.field(default_factory=list)
 
     def refusal(self, key: str, region: str, service: str, operation: str) -> tuple[str, str] | None:
@@ -123,9 +126,15 @@ class StandIn(ThreadedMotoServer):
             addons = ADDONS if wanted in VERSIONS else {}
             versions = {name: [{"addonVersion": version} for version in known] for name, known in addons.items()}
             return {"addons": [{"addonName": name, "addonVersions": known} for name, known in versions.items()]}
+        if re.fullmatch("GET /clusters/[^/]+/capabilities", operation):
+            return {"capabilities": []}
         if operation == "GetServiceQuota":
             code = json.loads(body)["QuotaCode"]
             return {"Quota": {"QuotaCode": code, "Value": float(self.behaviour.quotas[code])}}
+        if operation == "GetAuthorizationToken":
+            token = json.loads(b"".join(self._moto(environ, lambda *_status: None)))
+            token["authorizationData"][0]["expiresAt"] = time.time() + self.behaviour.token_hours * 3600
+            return token
         return None
 
 

@@ -77,7 +77,9 @@ def kubeconfig(cluster: str) -> pathlib.Path:
 def api(cluster: str = CLUSTER) -> t.Any:
     """A cluster's API, any kind of it."""
     client = kubernetes.config.new_client_from_config(str(kubeconfig(cluster)))
-    return kubernetes.dynamic.DynamicClient(client)
+    # By default it keeps what it discovers in the temporary folder, by the address, whatever cluster that was.
+    cache = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / f"{cluster}-api.json"
+    return kubernetes.dynamic.DynamicClient(client, cache_file=str(cache))
 
 
 def objects(api_version: str, kind: str, namespace: str | None = None, cluster: str = CLUSTER) -> list[Object]:

@@ -51,6 +51,10 @@ options:
     description: V(false) in check mode while the cluster is yet to be made.
     type: bool
     default: true
+  by_aws:
+    description: Whether AWS is to run Argo CD outside of the cluster, in place of any that is installed in it.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -65,7 +69,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(action) is one of V(install), V(keep), V(upgrade), V(downgrade), V(change), V(adopt) and V(leave).
+    - C(action) is one of V(install), V(keep), V(upgrade), V(downgrade), V(change), V(adopt), V(leave) and V(remove).
     - C(apply) says whether the manifests are to be applied, C(message) what will happen, C(refused) why it must not.
   type: dict
 """

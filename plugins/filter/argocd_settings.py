@@ -31,6 +31,13 @@ options:
         a change starts them again; its repositories keep the names of their Secrets.
     type: dict
     default: {}
+  capability:
+    description:
+      - Whether AWS runs this Argo CD as an EKS capability. Only repositories, credentials, projects and entries of C(argocd-cm) are
+        made then; of the latter, AWS takes over those that it supports. Projects that name no C(sourceNamespaces) get the
+        O(namespace), since a capability wants one.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -54,10 +61,14 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_setting
 
 
 def argocd_settings(
-    variables: t.Mapping[str, t.Any], namespace: str, found: t.Mapping[str, t.Any] | None = None
+    variables: t.Mapping[str, t.Any],
+    namespace: str,
+    found: t.Mapping[str, t.Any] | None = None,
+    *,
+    capability: bool = False,
 ) -> list[dict[str, t.Any]]:
     """The objects that make up the settings."""
-    return definitions(variables, namespace, found)
+    return definitions(variables, namespace, found, capability=capability)
 
 
 class FilterModule:

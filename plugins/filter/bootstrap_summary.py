@@ -8,7 +8,7 @@ import os
 import shlex
 import typing as t
 
-from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import Found
+from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import OF_A_REHEARSAL, Found
 from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import columns, plural
 
 DOCUMENTATION = r"""
@@ -38,6 +38,12 @@ options:
     default: kubectl
   check_mode:
     description: Whether the run changed nothing.
+    type: bool
+    default: false
+  rehearsal:
+    description:
+      - Whether it was a rehearsal, in which a look-alike answers for AWS. Then the commands are those of the checkout that set the
+        environment which all of them need.
     type: bool
     default: false
 author:
@@ -72,6 +78,7 @@ def bootstrap_summary(
     sample: t.Mapping[str, t.Any] | None = None,
     kubectl: str = "kubectl",
     check_mode: bool = False,
+    rehearsal: bool = False,
 ) -> str:
     """The whole summary."""
     found = [Found.of(host) for host in hosts]
@@ -84,7 +91,7 @@ def bootstrap_summary(
     for kind in sorted(simulated, reverse=True):
         real, unreal = _REAL[kind]
         lines += ["", *columns(("", ""), [("real", real), *([("simulated", unreal)] if unreal else [])])[1:]]
-    return "\n".join([*lines, "", *_next(options, sample or {}, check_mode)])
+    return "\n".join([*lines, "", *_next(options, sample or {}, check_mode, rehearsal)])
 
 
 def _headline(found: list[Found], check_mode: bool) -> str:
@@ -114,9 +121,13 @@ def _host(host: Found, kubectl: str, several: bool) -> list[str]:
         ("API", cluster.get("address", "")),
         ("kubeconfig", f"export KUBECONFIG={shlex.quote(str(cluster.get('kubeconfig', '')))}"),
     ]
-    if kubectl != "kubectl" and not several:
+    if kubectl != "kubectl" and (host.has_argocd or not several):
         rows.append(("kubectl", kubectl))
-    if host.has_argocd:
+    if host.capability:
+        version, status = (host.capability.get(name) or "" for name in ("version", "status"))
+        rows.append(("Argo CD", f"{version}, run by AWS ({status}), {host.url or 'without an address yet'}"))
+        rows += [("", OF_A_REHEARSAL)] if cluster.get("simulated") else []
+    elif host.has_argocd:
         rows.append(("Argo CD", f"{host.argocd.get('version', '')}, {_address(host)}"))
         if _has_server(host):
             rows.append(("", f"user admin, password: {_password(host.namespace)}"))
@@ -154,10 +165,18 @@ def _is_development(host: Found) -> bool:
     return host.cluster.get("provider") in ("k3d", "kind", "kwok")
 
 
-def _next(options: str, sample: t.Mapping[str, t.Any], check_mode: bool) -> list[str]:
-    rows = []
+def _commands(options: str, rehearsal: bool) -> dict[str, str]:
+    """What makes, shows and removes."""
+    if rehearsal:
+        return {"bootstrap": "make rehearse", "status": "make rehearse-status", "teardown": "make rehearse-teardown"}
+    names = ("bootstrap", "status", "teardown")
+    return {name: f"ansible-playbook hubspoke.bootstrap.{name}{options}" for name in names}
+
+
+def _next(options: str, sample: t.Mapping[str, t.Any], check_mode: bool, rehearsal: bool) -> list[str]:
+    rows, commands = [], _commands(options, rehearsal)
     if check_mode:
-        rows.append(("make it so", f"ansible-playbook hubspoke.bootstrap.bootstrap{options}"))
+        rows.append(("make it so", commands["bootstrap"]))
     elif sample.get("path"):
         # What is served inside the cluster is a copy.
         copied = not str(sample.get("url", "")).startswith("file:")
@@ -166,8 +185,8 @@ def _next(options: str, sample: t.Mapping[str, t.Any], check_mode: bool) -> list
         rows.append(
             ("your repository", "set gitops_root_repository and gitops_root_path in the inventory, and run again")
         )
-    rows.append(("see how it is", f"ansible-playbook hubspoke.bootstrap.status{options}"))
-    rows.append(("take it down", f"ansible-playbook hubspoke.bootstrap.teardown{options}"))
+    rows.append(("see how it is", commands["status"]))
+    rows.append(("take it down", commands["teardown"]))
     return ["Next:", *columns(("", ""), rows)[1:]]
 
 

@@ -34,6 +34,12 @@ options:
     description: Namespace of Argo CD.
     type: str
     default: argocd
+  cluster:
+    description:
+      - Name of the cluster that Applications are meant for which name none; by default the address of the hub itself. It is
+        given where AWS runs Argo CD; AppProjects that name no C(sourceNamespaces) then get the O(namespace), which AWS wants.
+    type: str
+    default: ""
   projects:
     description: AppProjects.
     type: list
@@ -87,12 +93,17 @@ def gitops_definitions(
     sample: Object | None = None,
     default_project: bool = False,
     namespace: str = "argocd",
+    cluster: str = "",
     projects: t.Sequence[Object] = (),
     applications: t.Sequence[Object] = (),
     application_sets: t.Sequence[Object] = (),
 ) -> Object:
     """Full definitions of everything that is given in short."""
     root = _with_defaults(root or {}, sample)
+    if not root.get("destination"):
+        # An Argo CD that AWS runs does not know the hub by its address.
+        there = {"name": cluster} if cluster else {"server": IN_CLUSTER}
+        root["destination"] = {**there, "namespace": namespace}
     written = [application(root, root, namespace)] if root.get("repository") else []
     written += [application(item, {**root, "path": ".", "source": None}, namespace) for item in applications]
     if default_project and "default" not in [
@@ -100,8 +111,11 @@ def gitops_definitions(
     ]:
         projects = [{"name": "default"}, *projects]
     sets = [application_set(item, namespace) for item in application_sets]
+    written_projects = [project(item, namespace) for item in projects]
+    for item in written_projects if cluster else ():
+        item["spec"] = {"sourceNamespaces": [namespace], **(item.get("spec") or {})}
     return {
-        "projects": [project(item, namespace) for item in projects],
+        "projects": written_projects,
         "applications": [as_argocd_writes(item) for item in _distinct(written)],
         "application_sets": _distinct(sets),
         "names": [item["metadata"]["name"] for item in written],
@@ -152,7 +166,7 @@ def application(item: Object, defaults: Object, namespace: str) -> Object:
     spec = {
         "project": values.get("project") or "default",
         "source": source,
-        "destination": values.get("destination") or {"server": IN_CLUSTER, "namespace": namespace},
+        "destination": values["destination"] or defaults["destination"],
         "syncPolicy": copy.deepcopy(values.get("sync_policy") or SYNC_POLICY),
     }
     return {"apiVersion": API_VERSION, "kind": "Application", "metadata": _metadata(item, namespace), "spec": spec}

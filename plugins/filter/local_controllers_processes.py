@@ -56,6 +56,12 @@ options:
     description: Address under which each process gets the AWS credentials of its service account, by appending its name.
     type: str
     default: ""
+  web_identity:
+    description:
+      - ARN of the role that the processes that talk to clusters get by tokens of their service accounts, as IRSA gives it to pods,
+        and not by O(pod_identity), which then only tells where AWS is.
+    type: str
+    default: ""
   region:
     description: Region that signs the requests of the processes to AWS.
     type: str
@@ -99,6 +105,7 @@ def local_controllers_processes(
     environment: t.Mapping[str, t.Any] | None = None,
     notifications: bool = False,
     pod_identity: str = "",
+    web_identity: str = "",
     region: str = "",
 ) -> list[dict[str, t.Any]]:
     """The processes, as local_processes takes them."""
@@ -113,6 +120,8 @@ def local_controllers_processes(
         notifications=notifications,
         pod_identity=pod_identity,
         region=region,
+        web_identity=web_identity,
+        namespace=namespace,
     )
     return engine.processes(containers, setting)
 

@@ -35,6 +35,10 @@ options:
     description: Whether the hub itself is one of the clusters.
     type: bool
     default: true
+  by_arn:
+    description: Whether AWS runs Argo CD, as an EKS capability, which knows clusters by their ARNs, the hub too.
+    type: bool
+    default: false
   defaults:
     description: Options of clusters with an account of their own, for hosts that do not set C(cluster_registration_<option>).
     type: dict
@@ -81,6 +85,7 @@ def registration_clusters(
     hub: str,
     hub_is_local: bool = False,
     with_hub: bool = True,
+    by_arn: bool = False,
     defaults: Object | None = None,
     check_mode: bool = False,
 ) -> Object:
@@ -88,7 +93,8 @@ def registration_clusters(
     found: Object = {"clusters": [], "unknown": [], "unknown_names": []}
     hosts: dict[str, str] = {}
     if with_hub:
-        cluster = {**_common(hub, hostvars[hub]), "server": IN_CLUSTER}
+        server = _arn(hub, hostvars[hub]) if by_arn else IN_CLUSTER
+        cluster = {**_common(hub, hostvars[hub]), "server": server}
         found["clusters"].append(_completed(hub, hostvars[hub], cluster))
         hosts[found["clusters"][0]["name"]] = hub
     for host in spokes:
@@ -102,7 +108,9 @@ def registration_clusters(
                 f"The hosts {other} and {host} are both to be registered as cluster {cluster['name']}. "
                 "Give each a cluster_name of its own, in its host variables and not in a group's."
             )
-        if "cluster_present" in variables:
+        if "cluster_present" in variables and by_arn:
+            found["clusters"].append({"server": _arn(host, variables), **cluster})
+        elif "cluster_present" in variables:
             reached = _reached(host, variables, hub, hub_is_local, check_mode)
             given = {option: _own(variables, option, value) for option, value in (defaults or {}).items()}
             found["clusters"].append({**(_by_role(variables, cluster) or given), **reached, **cluster})
@@ -137,6 +145,17 @@ def _by_role(variables: Variables, cluster: Object) -> Object:
         "credential": "aws",
         "aws": {"cluster_name": str(variables.get("cluster_name") or cluster["name"]), "role_arn": role},
     }
+
+
+def _arn(host: str, variables: Variables) -> str:
+    """What an Argo CD that AWS runs knows a cluster by. It needs neither an address nor a credential."""
+    arn = str(variables.get("cluster_arn") or "")
+    if variables.get("cluster_provider_used") != "eks" or not arn:
+        raise AnsibleFilterError(
+            f"Argo CD is run by AWS (argocd_provider is eks_capability), which reaches EKS clusters only, and {host} is not known "
+            "as one. Set its cluster_provider to eks, take it out of the inventory, or set argocd_provider to self_managed."
+        )
+    return arn
 
 
 def _reached(host: str, variables: Variables, hub: str, hub_is_local: bool, check_mode: bool) -> Object:

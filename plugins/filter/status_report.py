@@ -8,7 +8,7 @@ import typing as t
 from datetime import timedelta
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import left
-from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import Entry, Found
+from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import OF_A_REHEARSAL, Entry, Found
 from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import columns
 
 DOCUMENTATION = r"""
@@ -21,7 +21,8 @@ options:
   _input:
     description:
       - For each host C(host), and the results of M(hubspoke.bootstrap.dev_cluster_info) as C(cluster),
-        M(hubspoke.bootstrap.argocd_info) as C(argocd), M(hubspoke.bootstrap.local_processes_info) as C(processes),
+        M(hubspoke.bootstrap.argocd_info) as C(argocd), M(hubspoke.bootstrap.eks_capability) as C(capability),
+        M(hubspoke.bootstrap.local_processes_info) as C(processes),
         M(hubspoke.bootstrap.argocd_application_info) as C(applications) and those of
         M(hubspoke.bootstrap.argocd_cluster_info) as C(registered), as far as they are there.
     type: list
@@ -90,6 +91,8 @@ def _clusters(found: list[Found]) -> list[str]:
 
 def _argocd(host: Found) -> list[str]:
     argocd = host.argocd
+    if host.capability:
+        return _by_aws(host)
     if not host.running:
         lines = ["  its cluster does not run"]
     elif not host.has_argocd:
@@ -125,6 +128,19 @@ def _argocd(host: Found) -> list[str]:
                 (w["name"], w.get("kind", ""), "ready" if w.get("ready") else w.get("lacks") or "not ready")
                 for w in argocd.get("workloads") or []
             ),
+        )
+    return lines
+
+
+def _by_aws(host: Found) -> list[str]:
+    capability = host.capability
+    version = capability.get("version") or "version not known"
+    lines = [f"  {version}, run by AWS as capability {capability.get('name', '')}: {capability.get('status', '')}"]
+    lines += [f"  {host.url}"] if host.url else []
+    lines += [f"  {OF_A_REHEARSAL}"] if host.cluster.get("simulated") else []
+    if host.argocd.get("installed"):
+        lines.append(
+            f"  and {host.argocd.get('version', '')} in the cluster beside it: both reconcile the same Applications"
         )
     return lines
 

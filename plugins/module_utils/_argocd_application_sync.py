@@ -79,9 +79,11 @@ def patch(step: Step) -> Object:
     sync: Object = {"prune": bool(automated.get("prune"))}
     if policy.get("syncOptions"):
         sync["syncOptions"] = policy["syncOptions"]
+    retry = policy.get("retry")
     operation = {
         "initiatedBy": {"username": INITIATOR},
-        "retry": policy.get("retry") or {"limit": _RETRIES},
+        # An empty one is Argo CD's way to write a limit of 0.
+        "retry": {"limit": _RETRIES} if retry is None else retry,
         "sync": sync,
     }
     # The state of the last operation goes, as when Argo CD starts one: it would read as this one's failure.

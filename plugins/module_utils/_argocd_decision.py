@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_install import HA, parse
 
-INSTALL, KEEP, UPGRADE, DOWNGRADE, CHANGE, ADOPT, LEAVE = (
+INSTALL, KEEP, UPGRADE, DOWNGRADE, CHANGE, ADOPT, LEAVE, REMOVE = (
     "install",
     "keep",
     "upgrade",
@@ -17,6 +17,7 @@ INSTALL, KEEP, UPGRADE, DOWNGRADE, CHANGE, ADOPT, LEAVE = (
     "change",
     "adopt",
     "leave",
+    "remove",
 )
 
 _HA_NODES = 3
@@ -29,6 +30,7 @@ class Wish:
     :arg version: v1.2.3.
     :arg install: Whether the installation is this collection's business at all.
     :arg cluster_present: False in check mode while the cluster is yet to be made.
+    :arg by_aws: AWS is to run Argo CD outside of the cluster, in place of any that is installed in it.
     """
 
     version: str
@@ -39,6 +41,7 @@ class Wish:
     allow_downgrade: bool = False
     allow_skip: bool = False
     cluster_present: bool = True
+    by_aws: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,16 @@ class Decision:
     @property
     def apply(self) -> bool:
         """Whether the manifests are applied."""
-        return not self.refused and self.action != LEAVE
+        return not self.refused and self.action not in (LEAVE, REMOVE)
 
 
 def decide(found: t.Mapping[str, t.Any], wish: Wish) -> Decision:
     """What to do with what was found."""
     if not found.get("installed"):
-        return _decide_new(found, wish)
+        return Decision(LEAVE) if wish.by_aws else _decide_new(found, wish)
     name = f"Argo CD {found['version'] or 'of unknown version'} ({found['variant']}) in namespace {wish.namespace}"
+    if wish.by_aws:
+        return _give_way(found, wish, name)
     if not wish.install:
         return Decision(LEAVE, f"{name} is left as {found['installed_by']} installed it; only settings are applied.")
     application = found.get("managed_by_application")
@@ -98,6 +103,24 @@ def _decide_new(found: t.Mapping[str, t.Any], wish: Wish) -> Decision:
             "argocd_namespace, or set argocd_install: true.",
         )
     return Decision(INSTALL, _too_few_nodes(found, wish))
+
+
+def _give_way(found: t.Mapping[str, t.Any], wish: Wish, name: str) -> Decision:
+    """Two of them would reconcile the same Applications."""
+    application = found.get("managed_by_application")
+    by, remedy = f"was installed by {found['installed_by']}", "Set argocd_adopt: true"
+    if not wish.install:
+        remedy = "Remove it, or set argocd_install: true"
+    elif application:
+        by = f"manages itself through Application {application}"
+        remedy = f"Take {application} out of its repository, or it comes back, and set argocd_adopt: true"
+    if not wish.install or ((application or not found["ours"]) and not wish.adopt):
+        return Decision(
+            REMOVE,
+            refused=f"{name} {by}, and one that AWS runs would reconcile the same Applications. {remedy} to have it "
+            "removed, Applications and projects stay; or set argocd_provider: self_managed.",
+        )
+    return Decision(REMOVE, f"{name} is removed, as AWS is to run Argo CD. Applications and projects stay.")
 
 
 def _too_few_nodes(found: t.Mapping[str, t.Any], wish: Wish) -> str:

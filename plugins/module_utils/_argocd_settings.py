@@ -20,8 +20,12 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_reposit
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_repositories import (
     problems as _of_repositories,
 )
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_roles import ARGOCD_ACCOUNTS
 
 Object = dict[str, t.Any]
+
+ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+"""By which a service account on EKS names its role of AWS; its pods are given it when they are made."""
 
 CONFIG, RBAC, PARAMS = "argocd-cm", "argocd-rbac-cm", "argocd-cmd-params-cm"
 
@@ -70,24 +74,58 @@ def config_maps(variables: t.Mapping[str, t.Any]) -> dict[str, dict[str, str]]:
 
 
 def definitions(
-    variables: t.Mapping[str, t.Any], namespace: str, found: t.Mapping[str, t.Any] | None = None
+    variables: t.Mapping[str, t.Any],
+    namespace: str,
+    found: t.Mapping[str, t.Any] | None = None,
+    *,
+    capability: bool = False,
 ) -> list[Object]:
     """The objects that make up the settings.
 
     :arg found: What `argocd_info` returned: workloads that have to start again when a setting changes that they read at
         their start, and repositories that are there under another name.
+    :arg capability: Whether AWS runs it, which reads repositories, projects, and some entries of `argocd-cm`.
     """
     found = found or {}
     entries = config_maps(variables)
+    if capability:
+        entries = {CONFIG: entries[CONFIG]} if entries[CONFIG] else {}
     objects = [_config_map(name, namespace, data) for name, data in entries.items()]
     for repository in variables.get("repositories") or []:
         objects.append(secret(repository, REPOSITORY, namespace, found.get("repositories") or []))
     for credentials in variables.get("repository_credentials") or []:
         objects.append(secret(credentials, CREDENTIALS, namespace, found.get("repositories") or []))
-    objects += [_project(project, namespace) for project in variables.get("projects") or []]
-    for workload in found.get("workloads") or []:
-        objects += _workload(workload, namespace, entries)
+    # An Argo CD that AWS runs lets a project be used only from namespaces that it names, its own too.
+    implied = {"sourceNamespaces": [namespace]} if capability else {}
+    objects += [_project(project, namespace, implied) for project in variables.get("projects") or []]
+    if not capability:
+        objects += _pods(str(variables.get("aws_role_arn") or ""), found.get("workloads") or [], namespace, entries)
     return objects
+
+
+def _pods(
+    role: str, workloads: t.Sequence[t.Mapping[str, t.Any]], namespace: str, entries: dict[str, dict[str, str]]
+) -> list[Object]:
+    """What its pods are given when they are made: the role of AWS, and the settings that they read only then."""
+    objects = _service_accounts(role, workloads, namespace)
+    for workload in workloads:
+        own = {ROLE_ANNOTATION: role} if role and workload["name"] in ARGOCD_ACCOUNTS else {}
+        objects += _workload(workload, namespace, entries, own)
+    return objects
+
+
+def _service_accounts(role: str, workloads: t.Sequence[t.Mapping[str, t.Any]], namespace: str) -> list[Object]:
+    """Those that talk to clusters, with the role that they get by IRSA.
+
+    Where there is none (any more) they are applied without, but only where a setting may have been withdrawn.
+    """
+    there = {workload["name"]: workload["settings_checksum"] for workload in workloads}
+    annotations = {ROLE_ANNOTATION: role} if role else {}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata(name, namespace, annotations=annotations)}
+        for name in ARGOCD_ACCOUNTS
+        if (role and not there) or (name in there and (role or there[name]))
+    ]
 
 
 def _texts(values: t.Mapping[str, t.Any] | None) -> dict[str, str]:
@@ -107,23 +145,30 @@ def _config_map(name: str, namespace: str, data: dict[str, str]) -> Object:
     return {**entry, "data": data} if data else entry
 
 
-def _project(project: t.Mapping[str, t.Any], namespace: str) -> Object:
+def _project(project: t.Mapping[str, t.Any], namespace: str, implied: Object) -> Object:
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AppProject",
         "metadata": _metadata(
             project["name"], namespace, labels=project.get("labels"), annotations=project.get("annotations")
         ),
-        "spec": project["spec"],
+        "spec": {**implied, **project["spec"]},
     }
 
 
-def _workload(workload: t.Mapping[str, t.Any], namespace: str, entries: dict[str, dict[str, str]]) -> list[Object]:
+def _workload(
+    workload: t.Mapping[str, t.Any],
+    namespace: str,
+    entries: dict[str, dict[str, str]],
+    own: t.Mapping[str, str],
+) -> list[Object]:
     """A workload with the checksum of what it reads only when it starts: a change starts it again.
 
     Where the last such setting was withdrawn the workload is applied without, which starts it again too.
+
+    :arg own: What else its pods are given when they are made.
     """
-    read = {
+    read = dict(own) | {
         f"{name}/{key}": entries[name][key]
         for name, keys in workload["reads"].items()
         for key in keys

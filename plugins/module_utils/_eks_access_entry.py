@@ -9,7 +9,7 @@ import typing as t
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Service
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import (
     FIXED,
-    TAGS,
+    TAGS_FIELD,
     Field,
     Kind,
     Live,
@@ -55,7 +55,7 @@ FIELDS = (
     Field("kubernetes_groups", ("kubernetesGroups",), "identity", unordered),
     Field("username", ("username",), "identity"),
     Field("policies", ("policies",), "policies", _policies, _associated),
-    Field("tags", ("tags",), TAGS, lambda tags: tags or {}),
+    TAGS_FIELD,
 )
 
 

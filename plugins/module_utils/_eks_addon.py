@@ -12,7 +12,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws_errors imp
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_cluster import cluster_version
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import (
     CREATION,
-    TAGS,
+    TAGS_FIELD,
     Field,
     Kind,
     Live,
@@ -45,6 +45,11 @@ def _accounts(answer: t.Any) -> list[dict[str, str]] | None:
     return sorted(found, key=lambda item: item["service_account"])
 
 
+def _role(answer: t.Any) -> str:
+    """Of the service account, empty where it has none."""
+    return str(answer or "")
+
+
 def _associations(accounts: list[dict[str, str]]) -> list[dict[str, str]]:
     return [{"serviceAccount": item["service_account"], "roleArn": item["role_arn"]} for item in accounts]
 
@@ -58,9 +63,9 @@ FIELDS = (
     Field("namespace", ("namespaceConfig", "namespace"), CREATION),
     Field("version", ("addonVersion",), "addon"),
     Field("configuration", ("configurationValues",), "addon", _configuration, _json),
-    Field("service_account_role_arn", ("serviceAccountRoleArn",), "addon"),
+    Field("service_account_role_arn", ("serviceAccountRoleArn",), "addon", _role, clears=True),
     Field("pod_identity_associations", ("podIdentityAssociations",), "addon", _accounts, _associations),
-    Field("tags", ("tags",), TAGS, lambda tags: tags or {}),
+    TAGS_FIELD,
 )
 # An update that leaves these out takes them away.
 _SENT_AGAIN = ("configuration", "service_account_role_arn")

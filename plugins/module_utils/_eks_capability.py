@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import (
     FIXED,
-    TAGS,
+    TAGS_FIELD,
     Field,
     Kind,
     Live,
@@ -45,6 +45,7 @@ FIELDS = (
     Field("status", ("status",)),
     Field("version", ("version",)),
     Field("created_at", ("createdAt",)),
+    Field("issues", ("health", "issues"), decode=lambda issues: issues or []),
     Field("type", ("type",), FIXED),
     Field("argo_cd.server_url", _argo("serverUrl")),
     Field("argo_cd.idc_application_arn", _argo("awsIdc", "idcManagedApplicationArn")),
@@ -58,7 +59,7 @@ FIELDS = (
     Field("ack.enable_cross_namespace", ("configuration", "ack", "enableCrossNamespace"), "capability", flag),
     Field("ack.disabled_services", ("configuration", "ack", "disabledServices"), "capability", unordered),
     Field("delete_propagation_policy", ("deletePropagationPolicy",), "capability", default="RETAIN"),
-    Field("tags", ("tags",), TAGS, lambda tags: tags or {}),
+    TAGS_FIELD,
 )
 
 

@@ -12,7 +12,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws_errors imp
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import (
     CREATION,
     FIXED,
-    TAGS,
+    TAGS_FIELD,
     Field,
     Kind,
     Live,
@@ -94,7 +94,7 @@ FIELDS = (
     Field("encryption_key_arn", ("encryptionConfig",), "encryption", _key_arn, _encryption),
     # Last: what else there is to change need not wait for it.
     Field("version", ("version",), "version"),
-    Field("tags", ("tags",), TAGS, lambda tags: tags or {}),
+    TAGS_FIELD,
 )
 
 

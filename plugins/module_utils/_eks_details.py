@@ -81,9 +81,14 @@ def rule_differences(wanted: t.Mapping[Rule, str], group: t.Mapping[str, t.Any])
 
 
 def identity_differences(
-    wanted: t.Iterable[t.Mapping[str, t.Any]], found: t.Mapping[tuple[str, str], str]
+    wanted: t.Iterable[t.Mapping[str, t.Any]],
+    found: t.Mapping[tuple[str, str], str],
+    unwanted: t.Iterable[t.Mapping[str, t.Any]] = (),
 ) -> list[Difference]:
-    """Associations that are missing, or have another role."""
+    """Associations that are missing, or have another role; and those that are to be none.
+
+    :arg unwanted: Service accounts that get their roles in another way.
+    """
     differences = []
     for each in wanted:
         key = each["namespace"], each["service_account"]
@@ -91,6 +96,10 @@ def identity_differences(
         after = {"role": each["role_arn"]}
         if before != after:
             differences.append(Difference(IDENTITY, "/".join(key), before, after, dict(each)))
+    for each in unwanted:
+        key = each["namespace"], each["service_account"]
+        if key in found:
+            differences.append(Difference(IDENTITY, "/".join(key), {"role": found[key]}, None, dict(each)))
     return differences
 
 

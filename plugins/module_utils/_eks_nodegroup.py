@@ -10,7 +10,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Ser
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_cluster import cluster_version
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import (
     FIXED,
-    TAGS,
+    TAGS_FIELD,
     Field,
     Kind,
     Live,
@@ -65,7 +65,7 @@ FIELDS = (
     Field("update_config.max_unavailable_percentage", ("updateConfig", "maxUnavailablePercentage"), "configuration"),
     Field("version", ("version",), "version"),
     Field("release_version", ("releaseVersion",), "version"),
-    Field("tags", ("tags",), TAGS, lambda tags: tags or {}),
+    TAGS_FIELD,
 )
 _BY_NAME = {field.name: field for field in FIELDS}
 

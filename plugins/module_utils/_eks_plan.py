@@ -53,6 +53,7 @@ class Field:
     :arg decode: From what EKS answers (None where it answers nothing) to the option's form, in which it is compared.
     :arg encode: From that form to what EKS is sent.
     :arg default: What is created where the option is not given.
+    :arg clears: Whether an empty text says that there is to be none, instead of saying nothing; EKS is then sent none.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Field:
     decode: t.Callable[[t.Any], t.Any] = _same
     encode: t.Callable[[t.Any], t.Any] = _same
     default: t.Any = None
+    clears: bool = False
 
     def read(self, live: Live) -> t.Any:
         """Its value, in the option's form."""
@@ -71,10 +73,16 @@ class Field:
 
     def write(self, request: dict[str, t.Any], value: t.Any) -> None:
         """Put a value where it belongs in a request."""
+        if self.clears and not value:
+            return
         *folders, last = self.path
         for key in folders:
             request = request.setdefault(key, {})
         request[last] = self.encode(value)
+
+
+TAGS_FIELD = Field("tags", ("tags",), TAGS, lambda tags: tags or {})
+"""The tags of any resource."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ class Kind:
         self.wanted: View = {
             field.name: field.decode(field.encode(value))
             for field in self.fields
-            if field.update not in (ANSWER, TAGS) and self._said(field.name, value := option(params, field.name))
+            if field.update not in (ANSWER, TAGS) and self._said(field, value := option(params, field.name))
         }
         """The options that are given, in the form in which they are compared."""
 
@@ -266,8 +274,10 @@ class Kind:
                 fields=[field.name for field in fields],
             )
 
-    def _said(self, name: str, value: t.Any) -> bool:
-        return value not in (None, "") and not (name in self.needed and value == [])
+    def _said(self, field: Field, value: t.Any) -> bool:
+        if value == "":
+            return field.clears
+        return value is not None and not (field.name in self.needed and value == [])
 
     def _to_come(self, name: str) -> bool:
         return self.predicting and option(self.params, name) is not None

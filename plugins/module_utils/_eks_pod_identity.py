@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._aws import Service
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_plan import (
-    TAGS,
+    TAGS_FIELD,
     Field,
     Kind,
     Live,
@@ -29,7 +29,7 @@ FIELDS = (
     Field("role_arn", ("roleArn",), "association"),
     Field("target_role_arn", ("targetRoleArn",), "association"),
     Field("disable_session_tags", ("disableSessionTags",), "association", flag),
-    Field("tags", ("tags",), TAGS, lambda tags: tags or {}),
+    TAGS_FIELD,
 )
 
 

@@ -209,10 +209,13 @@ class Resource:
         return result
 
 
-def run_resource(task: Task, make: t.Callable[[t.Mapping[str, t.Any]], Kind]) -> Result:
-    """What the module of any kind of EKS resource does."""
+def run_resource(task: Task, make: t.Callable[[t.Mapping[str, t.Any]], Kind], service: str = "eks") -> Result:
+    """What the module of any kind of resource does.
+
+    :arg service: Whose it is, as boto3 names it.
+    """
     aws = Aws(task.params)
-    resource = Resource(task, make(task.params), aws.service("eks"))
+    resource = Resource(task, make(task.params), aws.service(service))
     result = resource.absent() if task.params.get("state") == "absent" else resource.present()
     return aws.with_calls(result, task.params)
 

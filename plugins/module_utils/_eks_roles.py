@@ -13,10 +13,27 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 Object = dict[str, t.Any]
 
 PODS = "pods.eks.amazonaws.com"
+CAPABILITIES = "capabilities.eks.amazonaws.com"
 ASSUME = ["sts:AssumeRole", "sts:TagSession"]
 """EKS Pod Identity tags its sessions, and a chain of roles takes the tags along."""
 ARGOCD_ACCOUNTS = ("argocd-application-controller", "argocd-applicationset-controller", "argocd-server")
 """The service accounts whose pods talk to clusters."""
+HUB_ROLE, SPOKE_ROLE = "-argocd-hub", "-argocd-spoke"
+"""How the names of Argo CD's roles end, after that of their cluster."""
+AUDIENCE = "sts.amazonaws.com"
+"""Whom tokens of service accounts are for that STS takes."""
+POD_IDENTITY, IRSA = "pod_identity", "irsa"
+"""By which a service account gets its role: by the agent on its node, or by a token of the cluster."""
+
+_ADDONS = {
+    ("kube-system", "aws-node"): "vpc-cni",
+    ("kube-system", "ebs-csi-controller-sa"): "aws-ebs-csi-driver",
+    ("kube-system", "efs-csi-controller-sa"): "aws-efs-csi-driver",
+    ("kube-system", "s3-csi-driver-sa"): "aws-mountpoint-s3-csi-driver",
+    ("amazon-cloudwatch", "cloudwatch-agent"): "amazon-cloudwatch-observability",
+    ("external-dns", "external-dns"): "external-dns",
+}
+"""Add-ons, by the service account that they annotate themselves with the role that they are given."""
 
 _CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 _NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
@@ -24,7 +41,10 @@ _NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOn
 
 @dataclass(frozen=True)
 class Scope:
-    """The cluster that roles are for."""
+    """The cluster that roles are for.
+
+    :arg issuer: Of the tokens of its service accounts, empty until EKS has made it.
+    """
 
     cluster: str
     region: str
@@ -32,6 +52,7 @@ class Scope:
     partition: str = "aws"
     dns_zones: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    issuer: str = ""
 
     def arn(self, role: str, account: str = "") -> str:
         """ARN of a role, which is known before it is there."""
@@ -63,26 +84,73 @@ def node_role(scope: Scope, name: str, more: t.Sequence[str] = ()) -> Object:
     return service(scope, name, "ec2.amazonaws.com", [*_NODE_POLICIES, *more], f"Nodes of {scope.cluster}")
 
 
+def capability_role(scope: Scope, name: str, policies: t.Sequence[str] = ()) -> Object:
+    """The role of an Argo CD that AWS runs. Clusters let it in by access entries; in AWS it needs no rights."""
+    statement = {"Effect": "Allow", "Principal": {"Service": CAPABILITIES}, "Action": ASSUME}
+    return {
+        "name": name,
+        "description": f"Argo CD of {scope.cluster}, run by AWS",
+        "trust": {"Version": VERSION, "Statement": [statement]},
+        "managed_policies": [scope.managed(each) for each in policies],
+    }
+
+
 def pod_roles(scope: Scope, identities: t.Iterable[t.Mapping[str, t.Any]]) -> list[Object]:
-    """The roles of service accounts, by EKS Pod Identity. Several accounts may share one.
+    """The roles of service accounts. Several accounts may share one, also where they get it in different ways.
+
+    The trust of a role is empty while it would name an issuer that is not known yet.
 
     :raises HubspokeError: an identity names a policy that nobody knows.
     """
-    result: dict[str, Object] = {}
+    sharing: dict[str, list[t.Mapping[str, t.Any]]] = {}
     for identity in identities:
-        if identity.get("role_arn"):
-            continue  # somebody else looks after it
-        name = role_name(scope, identity)
-        statement = {"Effect": "Allow", "Principal": {"Service": PODS}, "Action": ASSUME}
-        role = {
-            "name": name,
-            "description": f"Pods of {scope.cluster}",
-            "trust": {"Version": VERSION, "Statement": [statement]},
-            "managed_policies": [scope.managed(each) for each in identity.get("managed_policies") or []],
-            "inline_policies": _inline(scope, name, identity),
-        }
-        result.setdefault(name, role)
-    return list(result.values())
+        if not identity.get("role_arn"):  # else somebody else looks after it
+            sharing.setdefault(role_name(scope, identity), []).append(identity)
+    return [_pod_role(scope, name, several) for name, several in sharing.items()]
+
+
+def _pod_role(scope: Scope, name: str, identities: t.Sequence[t.Mapping[str, t.Any]]) -> Object:
+    """Of those that share a role the first says what it may do; that of the others is checked all the same."""
+    documents = [_inline(scope, name, each) for each in identities]
+    return {
+        "name": name,
+        "description": f"Pods of {scope.cluster}",
+        "trust": _trust(scope, identities),
+        "managed_policies": [scope.managed(each) for each in identities[0].get("managed_policies") or []],
+        "inline_policies": documents[0],
+    }
+
+
+def is_irsa(identity: t.Mapping[str, t.Any]) -> bool:
+    """Whether a service account gets its role by a token of the cluster."""
+    return identity.get("identity") == IRSA
+
+
+def addon_of(identity: t.Mapping[str, t.Any]) -> str:
+    """The add-on whose service account it is, empty where it is none's."""
+    return _ADDONS.get((identity["namespace"], identity["service_account"]), "")
+
+
+def _trust(scope: Scope, identities: t.Sequence[t.Mapping[str, t.Any]]) -> Object:
+    """Who may assume a role: the agents of nodes for pods, or exactly these service accounts."""
+    by_token = [each for each in identities if is_irsa(each)]
+    if by_token and not scope.issuer:
+        return {}
+    statements: list[Object] = []
+    if len(by_token) < len(identities):
+        statements.append({"Effect": "Allow", "Principal": {"Service": PODS}, "Action": ASSUME})
+    if by_token:
+        host = scope.issuer.removeprefix("https://")
+        subjects = {f"system:serviceaccount:{each['namespace']}:{each['service_account']}" for each in by_token}
+        statements.append(
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": f"arn:{scope.partition}:iam::{scope.account}:oidc-provider/{host}"},
+                "Action": ["sts:AssumeRoleWithWebIdentity"],
+                "Condition": {"StringEquals": {f"{host}:aud": AUDIENCE, f"{host}:sub": sorted(subjects)}},
+            }
+        )
+    return {"Version": VERSION, "Statement": statements}
 
 
 def role_name(scope: Scope, identity: t.Mapping[str, t.Any]) -> str:
@@ -111,13 +179,17 @@ def _inline(scope: Scope, role: str, identity: t.Mapping[str, t.Any]) -> dict[st
     return result
 
 
-def hub_identities(name: str, namespace: str, spokes: t.Sequence[str]) -> list[Object]:
-    """Argo CD's service accounts on the hub, with one role that may assume the roles of spokes."""
+def hub_identities(name: str, namespace: str, spokes: t.Sequence[str], identity: str = POD_IDENTITY) -> list[Object]:
+    """Argo CD's service accounts on the hub, with one role that may assume the roles of spokes.
+
+    :arg identity: How they get it.
+    """
     return [
         {
             "namespace": namespace,
             "service_account": account,
             "role": name,
+            "identity": identity,
             "statements": [allow(ASSUME, list(spokes))],
         }
         for account in ARGOCD_ACCOUNTS

@@ -13,13 +13,14 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_network_wa
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 
 ROLE, POLICY = "role", "policy"
+_LATER = "(known once the cluster is there)"
 
 
 @dataclass(frozen=True)
 class Role:
     """One IAM role.
 
-    :arg trust: Document that says who may assume it.
+    :arg trust: Document that says who may assume it; empty where that is not known yet.
     :arg managed: ARNs of managed policies.
     :arg inline: Documents of its own policies, by their names.
     """
@@ -88,7 +89,7 @@ def _of(role: Role, actual: Role | None) -> t.Iterator[Difference]:
         "name": role.name,
         "path": role.path,
         "description": role.description,
-        "trust": role.trust,
+        "trust": role.trust or None,
         "managed": list(role.managed),
         "tags": role.tags,
     }
@@ -100,7 +101,9 @@ def _of(role: Role, actual: Role | None) -> t.Iterator[Difference]:
     for name in sorted({*role.inline, *there}):
         have, want = there.get(name), role.inline.get(name)
         if have is None or want is None or canonical(have) != canonical(want):
-            policy = {"role": role.name, "name": name, "document": want or {}}
+            # A role that has to wait is not there to be given a policy.
+            there_by_then = role.name if role.trust or actual else None
+            policy = {"role": there_by_then, "name": name, "document": want or {}}
             yield Difference(
                 POLICY, f"{name} of {role.name}", have and canonical(have), want and canonical(want), policy
             )
@@ -108,7 +111,7 @@ def _of(role: Role, actual: Role | None) -> t.Iterator[Difference]:
 
 def _state(role: Role, wanted: Role) -> Object:
     return {
-        "trust": canonical(role.trust),
+        "trust": canonical(role.trust) if role.trust else _LATER,
         "managed_policies": sorted(role.managed),
         # Only the tags that are wanted: others belong to others.
         "tags": {key: role.tags[key] for key in sorted(wanted.tags) if key in role.tags},

@@ -1,9 +1,10 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""EKS in the look-alike: capabilities, which are described and not run; and tags of everything."""
+"""EKS in the look-alike: capabilities, which are described, prepared on their clusters, and not run; and all tags."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import typing as t
@@ -23,12 +24,13 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_worl
     Cluster,
     Operations,
     Shape,
+    World,
     now,
 )
 
 OPERATIONS = Operations()
 
-_SERVICE = "capabilities.eks.amazonaws.com"
+_SERVICE, _TAG = "capabilities.eks.amazonaws.com", "sts:TagSession"
 _VERSIONS = {"ARGOCD": "3.1", "ACK": "1.0", "KRO": "0.5"}
 _ACK = {"enableCrossNamespace": False, "disabledServices": list[str]()}
 # What the role of a capability may do on the cluster, without anybody asking for it.
@@ -37,6 +39,8 @@ _RIGHTS = {
     "ACK": ("AmazonEKSACKPolicy",),
     "KRO": ("AmazonEKSKROPolicy",),
 }
+_IN_NAMESPACE = "AmazonEKSArgoCDPolicy"
+"""This one holds in the capability's namespace only, the others in the whole cluster."""
 
 
 @OPERATIONS
@@ -48,7 +52,7 @@ def create_capability(call: Call) -> Shape:
         raise in_use(f"Capability already exists with name {name}", clusterName=cluster.name)
     if any(item["type"] == kind for item in cluster.capabilities.values()):
         raise in_use(f"Cluster {cluster.name} has a capability of type {kind} already", clusterName=cluster.name)
-    moto.check_role(params["roleArn"], _SERVICE, clusterName=cluster.name)
+    moto.check_role(params["roleArn"], _SERVICE, _TAG, clusterName=cluster.name)
     given = params.get("configuration", {})
     if (kind == "ARGOCD") != ("argoCd" in given) or ("ack" in given and kind != "ACK"):
         raise invalid(f"The configuration is not one of type {kind}", clusterName=cluster.name)
@@ -71,9 +75,11 @@ def create_capability(call: Call) -> Shape:
     elif kind == "ACK":
         item["configuration"] = {"ack": _ACK | given.get("ack", {})}
     cluster.capabilities[name] = item
-    _admit(cluster, item["roleArn"], kind)
+    _admit(cluster, item)
     call.world.sync(cluster)
-    call.world.after("capability", lambda: item.update(status="ACTIVE"))
+    # Once what belongs to it is on the cluster.
+    active = functools.partial(call.world.sync, cluster, lambda: item.update(status="ACTIVE"))
+    call.world.later(call.world.settings.delays["capability"], active)
     return {"capability": item}
 
 
@@ -89,13 +95,49 @@ def _argocd(call: Call, name: str, given: Shape) -> Shape:
     }
 
 
-def _admit(cluster: Cluster, role: str, kind: str) -> None:
+def _admit(cluster: Cluster, item: Shape) -> None:
+    role, kind = item["roleArn"], item["type"]
     if cluster.shape["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
         return
     if role not in cluster.entries:
         access.add_entry(cluster, role, "STANDARD", {})
     for policy in _RIGHTS[kind]:
-        access.associate(cluster, role, POLICIES[policy], {"type": "cluster", "namespaces": []})
+        scope: Shape = {"type": "cluster", "namespaces": []}
+        if policy == _IN_NAMESPACE:
+            scope = {"type": "namespace", "namespaces": [item["configuration"]["argoCd"]["namespace"]]}
+        access.associate(cluster, role, POLICIES[policy], scope)
+
+
+def report(world: World, cluster: Cluster, registered: t.Iterable[str]) -> None:
+    """Say in the health of a capability for Argo CD which of the clusters that it is given do not let it in.
+
+    :arg registered: ARNs of the clusters, as Argo CD's Secrets have them.
+    """
+    with world.lock:
+        for item in cluster.capabilities.values():
+            if item["type"] == "ARGOCD":
+                found = (_issue(world, item["roleArn"], arn) for arn in registered)
+                item["health"] = {"issues": [issue for issue in found if issue]}
+
+
+def _issue(world: World, role: str, arn: str) -> Shape | None:
+    place, _, name = arn.partition(":cluster/")
+    account, region = ([*place.split(":"), *[""] * 5][index] for index in (4, 3))
+    target = world.clusters.get((account, region, name))
+    if target is None:
+        return {"code": "ClusterUnreachable", "message": f"There is no cluster {arn}."}
+    entry = target.entries.get(role)
+    if entry is None:
+        return {"code": "AccessDenied", "message": f"{role} has no access entry on {arn}."}
+    policies = {policy for policy in target.policies.get(role, {}) if policy not in _own("ARGOCD")}
+    if not policies and not entry["kubernetesGroups"]:
+        return {"code": "AccessDenied", "message": f"{role} has no rights on {arn}."}
+    return None
+
+
+def _own(kind: str) -> set[str]:
+    """What it may do without anybody asking for it, which is to look after its own objects."""
+    return {POLICIES[name] for name in _RIGHTS[kind]}
 
 
 def _capability(call: Call) -> tuple[Cluster, Shape]:
@@ -133,7 +175,7 @@ def update_capability(call: Call) -> Shape:
     changed: Shape = {key: params[key] for key in ("roleArn", "deletePropagationPolicy") if key in params}
     said = {"RoleArn": params["roleArn"]} if "roleArn" in params else {}
     if "roleArn" in params:
-        moto.check_role(params["roleArn"], _SERVICE, clusterName=cluster.name)
+        moto.check_role(params["roleArn"], _SERVICE, _TAG, clusterName=cluster.name)
     asked = params.get("configuration", {}).get("argoCd")
     if asked:
         before = item["configuration"]["argoCd"]
@@ -157,7 +199,7 @@ def update_capability(call: Call) -> Shape:
         item.update(changed, status="ACTIVE", modifiedAt=now())
         update["status"] = "Successful"
         if "roleArn" in changed:
-            _admit(cluster, changed["roleArn"], item["type"])
+            _admit(cluster, item)
             call.world.sync(cluster)
 
     call.world.after("update", end)

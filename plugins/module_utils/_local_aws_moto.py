@@ -112,6 +112,25 @@ def trust_policy(arn: str) -> Document | None:
     return None if role is None else _document(role.assume_role_policy_document)
 
 
+def open_account(account: str, role: str) -> None:
+    """Have the role in a further account by which the first one's administrators come into it."""
+    backend = iam_backends[account][_PARTITION]
+    if any(each.name == role for each in backend.roles.values()):
+        return
+    principal = {"AWS": f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    backend.create_role(
+        role_name=role,
+        assume_role_policy_document=document,
+        path="/",
+        permissions_boundary=None,
+        description="",
+        tags=[],
+        max_session_duration="3600",
+    )
+
+
 def policies(arn: str) -> list[Document]:
     """The documents of a role's own policies and of those attached to it."""
     role = _role(arn)
@@ -137,11 +156,18 @@ def issuer_exists(arn: str) -> bool:
     return account.isdigit() and arn in iam_backends[account][_PARTITION].open_id_providers
 
 
-def check_role(arn: str, service: str, **fields: t.Any) -> None:
-    """:raises AwsError: a service may not take that role."""
+def check_role(arn: str, service: str, *further: str, **fields: t.Any) -> None:
+    """See that a service may take a role.
+
+    :arg further: Actions that it needs beside that of taking it.
+    :raises AwsError: it may not.
+    """
     document = trust_policy(arn)
     subject = trust.Subject(service=service)
-    admitted = document and trust.admits(document, "sts:AssumeRole", subject, unconditionally=True) == trust.ADMITTED
+    admitted = document and all(
+        trust.admits(document, action, subject, unconditionally=True) == trust.ADMITTED
+        for action in ("sts:AssumeRole", *further)
+    )
     if not admitted:
         raise invalid(
             f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not "

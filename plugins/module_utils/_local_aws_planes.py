@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _dev_cluster_plan as planning
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_eks_capabilities as capabilities
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_installed as installed
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_rbac as rbac
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok import Kwok
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools, end
@@ -54,12 +56,14 @@ class Plane:
     """One control plane.
 
     :arg seen: What it was last brought to.
+    :arg installed: The namespaces that a capability was put into.
     """
 
     name: str
     lock: threading.Lock = field(default_factory=threading.Lock)
     kube: Kube | None = None
     seen: t.Any = None
+    installed: set[str] = field(default_factory=set)
 
 
 class KwokPlanes:
@@ -72,11 +76,12 @@ class KwokPlanes:
 
     def __init__(self, directory: str, tools: Mapping[str, str], address: str) -> None:
         self._directory, self._tools, self._address = os.path.abspath(directory), Tools(tools), address
+        self._manifest = tools.get(installed.TOOL, "")
         self._planes: dict[tuple[str, str, str], Plane] = {}
         self._lock = threading.Lock()
 
     def keep(self, world: World) -> None:
-        """Follow what is not told: Auto Scaling groups that others scale, namespaces that come and go."""
+        """Follow what is not told: Auto Scaling groups that others scale, namespaces and Secrets that come and go."""
 
         def follow() -> None:
             while True:
@@ -87,6 +92,7 @@ class KwokPlanes:
                     # One that does not answer is being deleted, or will answer later.
                     with contextlib.suppress(HubspokeError):
                         self.sync(cluster)
+                        self._report(world, cluster)
 
         threading.Thread(target=follow, daemon=True).start()
 
@@ -164,6 +170,13 @@ class KwokPlanes:
 
     # Steps
 
+    def _report(self, world: World, cluster: Cluster) -> None:
+        """Look at the clusters that a capability for Argo CD is given."""
+        plane = self._planes.get(cluster.key)
+        for namespace in installed.namespaces(cluster):
+            if plane and plane.kube and namespace in plane.installed:
+                capabilities.report(world, cluster, installed.registered(plane.kube, namespace))
+
     def _plane(self, cluster: Cluster) -> Plane:
         with self._lock:
             return self._planes.setdefault(cluster.key, Plane(plane_name(*cluster.key)))
@@ -207,6 +220,9 @@ class KwokPlanes:
 
     def _sync(self, cluster: Cluster, plane: Plane) -> None:
         kube = t.cast("Kube", plane.kube)
+        for namespace in installed.namespaces(cluster) - plane.installed if self._manifest else ():
+            installed.install(kube, self._manifest, namespace)
+            plane.installed.add(namespace)
         policies = {name: dict(held) for name, held in list(cluster.policies.items())}
         namespaces: list[str] = []
         if rbac.wants_namespaces(policies):

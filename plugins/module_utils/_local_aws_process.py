@@ -39,11 +39,15 @@ def document(tools: t.Mapping[str, str], port: int, directory: str) -> dict[str,
     return {
         "name": "local-aws",
         "command": [*command, "--tools", json.dumps(dict(tools), sort_keys=True)],
-        # Python finds collections by itself, each below one of these folders.
-        "environment": {"PYTHONPATH": os.pathsep.join(dict.fromkeys(map(_root, _COLLECTIONS)))},
+        "environment": {"PYTHONPATH": python_path()},
         "health": {"http": f"http://127.0.0.1:{port}/local-aws/health"},
         "stop_seconds": _STOP_SECONDS,
     }
+
+
+def python_path() -> str:
+    """Where Python finds the collections that a process needs, each below one of these folders."""
+    return os.pathsep.join(dict.fromkeys(map(_root, _COLLECTIONS)))
 
 
 def _root(collection: str) -> str:

@@ -73,8 +73,6 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         world.planes = planes
         planes.keep(world)
-    # Control planes leave the session that the supervisor watches; with its mark they would be taken for left behind.
-    os.environ.pop(MARK, None)
     # Policies that AWS itself offers to everybody.
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     # Control planes leave the session that the supervisor watches; with its mark they would be taken for left behind.

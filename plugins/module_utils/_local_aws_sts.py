@@ -17,6 +17,8 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_worl
 
 OPERATIONS = ("GetCallerIdentity", "AssumeRole", "AssumeRoleWithWebIdentity")
 UNSIGNED = "AssumeRoleWithWebIdentity"
+ENTRANCE = "OrganizationAccountAccessRole"
+"""By which whoever is in the first account comes into the others of its organization."""
 
 Form = Mapping[str, str]
 _CHAINED = 3600
@@ -66,6 +68,9 @@ class Sts:
 
         :raises AwsError: it may not.
         """
+        account = role.split(":")[4] if role.count(":") >= 5 else ""
+        if role.endswith(f":role/{ENTRANCE}") and account in self._world.settings.accounts:
+            moto.open_account(account, ENTRANCE)
         context = {"sts:ExternalId": external_id} if external_id else {}
         context |= {f"aws:PrincipalTag/{key}": value for key, value in self._tags.get(caller.key, {}).items()}
         context |= {"aws:PrincipalArn": caller.principal, "aws:PrincipalAccount": caller.account}

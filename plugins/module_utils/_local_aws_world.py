@@ -40,6 +40,8 @@ class Settings:
     :arg throttle: The part of all calls that is answered with a throttling error, from 0 to 1.
     :arg regions: The regions that are enabled.
     :arg quotas: How many clusters a region, and node groups a cluster, may have.
+    :arg accounts: Further accounts of the same organization. Each has the role OrganizationAccountAccessRole, which
+        whoever is in the first account may assume, as in AWS.
     :arg secrets: Which secret access keys those may have who come with an access key that IAM did not make.
     """
 
@@ -47,6 +49,7 @@ class Settings:
     throttle: float = 0.0
     regions: list[str] = field(default_factory=lambda: list(_REGIONS))
     quotas: dict[str, int] = field(default_factory=lambda: dict(_QUOTAS))
+    accounts: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=lambda: list(_SECRETS))
 
     def update(self, given: t.Mapping[str, t.Any]) -> None:

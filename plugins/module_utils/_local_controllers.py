@@ -8,15 +8,20 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_install import version_of
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_roles import ARGOCD_ACCOUNTS
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_process import python_path
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import socket_path
 
 REDIS = "argocd-redis"
 NOTIFICATIONS = "argocd-notifications"
+TOKENS = "argocd-web-identity"
+"""What keeps the tokens of service accounts that get their role by IRSA."""
 
 # What listens where, as distances from the first port.
 PORTS = {
@@ -122,6 +127,8 @@ class Setting:
     :arg environment: Further variables for each of them.
     :arg pod_identity: Where each gets the AWS credentials of its service account, by appending its name; with the
         region that signs its requests.
+    :arg web_identity: ARN of the role that those that talk to clusters get by tokens of their service accounts instead.
+    :arg namespace: Of the service accounts.
     """
 
     tools: t.Mapping[str, str]
@@ -132,6 +139,8 @@ class Setting:
     notifications: bool = False
     pod_identity: str = ""
     region: str = ""
+    web_identity: str = ""
+    namespace: str = "argocd"
 
 
 def ports(port_base: int) -> dict[str, int]:
@@ -154,7 +163,10 @@ def processes(containers: t.Iterable[t.Mapping[str, t.Any]] | None, setting: Set
         if component and container["replicas"] > 0 and (name != NOTIFICATIONS or setting.notifications):
             found.append(_process(name, component, container, setting))
             password = password or container["secret_environment"].get("REDIS_PASSWORD", "")
-    return [_redis(setting, password), *found] if found else []
+    users = [process["name"] for process in found if process["name"] in ARGOCD_ACCOUNTS]
+    by_token = setting.web_identity and setting.pod_identity
+    tokens = [_tokens(setting, users)] if by_token and users else []
+    return [_redis(setting, password), *tokens, *found] if found else []
 
 
 def missing(containers: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, str]]:
@@ -250,18 +262,47 @@ def _own_environment(folder: pathlib.Path, setting: Setting) -> dict[str, str]:
 
 
 def _aws_environment(name: str, setting: Setting) -> dict[str, str]:
-    """What EKS Pod Identity puts into a pod: its service account is called as the program is."""
+    """What EKS puts into a pod, by Pod Identity or by IRSA: its service account is called as the program is."""
     if not setting.pod_identity:
         return {}
     address = urlsplit(setting.pod_identity)
-    return {
+    by_agent = {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{setting.pod_identity}/{name}",
         # Whoever reaches the address of a pod has no secret to show; the SDKs want something.
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": name,
+    }
+    by_token = {
+        "AWS_ROLE_ARN": setting.web_identity,
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(_token_folder(setting) / name),
+        "AWS_ROLE_SESSION_NAME": name,
+        # Before it has credentials the SDK looks for STS by this name alone.
+        "AWS_ENDPOINT_URL_STS": f"{address.scheme}://{address.netloc}",
+    }
+    given = by_agent if not setting.web_identity else by_token if name in ARGOCD_ACCOUNTS else {}
+    return {
+        **given,
         "AWS_ENDPOINT_URL": f"{address.scheme}://{address.netloc}",
         "AWS_EC2_METADATA_DISABLED": "true",
         # Argo CD has no setting for the region that signs tokens: it is this one, for the clusters of all regions.
         "AWS_REGION": setting.region,
+    }
+
+
+def _token_folder(setting: Setting) -> pathlib.Path:
+    return pathlib.Path(setting.directory) / TOKENS / "tokens"
+
+
+def _tokens(setting: Setting, accounts: list[str]) -> dict[str, t.Any]:
+    """What the kubelet does for pods: tokens for STS in files, renewed before they end."""
+    folder = _token_folder(setting)
+    module = f"{__name__}_tokens"
+    options = ["--kubeconfig", str(folder.parent / "kubeconfig"), "--namespace", setting.namespace]
+    return {
+        "name": TOKENS,
+        "command": [sys.executable, "-m", module, *options, "--directory", str(folder), *accounts],
+        "environment": {"PYTHONPATH": python_path()},
+        "files": {"kubeconfig": setting.kubeconfig},
+        "folders": ["tokens"],
     }
 
 

@@ -95,6 +95,11 @@ class Host:
         return self.provider == "kwok" or (self.provider == "eks" and self.in_look_alike)
 
     @property
+    def argocd_by_aws(self) -> bool:
+        """Whether AWS is to run Argo CD, if this is the hub."""
+        return self.text("argocd_provider") == "eks_capability"
+
+    @property
     def cluster(self) -> str:
         """Name of the host's cluster."""
         return self.text("cluster_name") or self.name

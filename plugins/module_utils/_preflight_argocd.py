@@ -26,12 +26,18 @@ def argocd(survey: Survey) -> Iterator[Finding]:
         findings = [*_installation(host, survey.pins), *_settings(host)]
         yield from findings
         if not findings:
-            what = host.text("argocd_manifest") or host.text("argocd_version") or "what is there"
-            yield Finding(NAME, f"{what}, with settings that do not contradict each other", hosts=(host.name,))
+            what = "settings"
+            if not host.argocd_by_aws:
+                what = f"{_version(host)}, with settings"
+            yield Finding(NAME, f"{what} that do not contradict each other", hosts=(host.name,))
+
+
+def _version(host: Host) -> str:
+    return host.text("argocd_manifest") or host.text("argocd_version") or "what is there"
 
 
 def _installation(host: Host, pins: t.Any) -> Iterator[Finding]:
-    if host.get("argocd_install") is False:
+    if host.get("argocd_install") is False or host.argocd_by_aws:
         return
     path, version = host.text("argocd_manifest"), host.text("argocd_version")
     pinned = list(pins.files["argo-cd"])

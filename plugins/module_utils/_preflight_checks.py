@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_argocd as argocd
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks as eks
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_addons as eks_addons
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_capability as eks_capability
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_chain as eks_chain
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_network as eks_network
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_nodes as eks_nodes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_quotas as eks_quotas
@@ -24,6 +26,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflig
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_providers as providers
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_reach as reach
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_repositories as repositories
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_secrets as secrets
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_spokes as spokes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_values as values
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
@@ -51,9 +54,11 @@ CHECKS = (
     Check(situation.REGIONS, eks.regions, _ALWAYS),
     Check(situation.CLUSTERS, eks.clusters, _ALWAYS),
     Check(eks.ROLES, eks.roles, _ALWAYS),
+    Check(eks_chain.NAME, eks_chain.chain),
     Check(eks.VERSIONS, eks.versions),
     Check(eks_network.ADDRESSES, eks_network.addresses),
     Check(eks_network.PLACES, eks_network.zones),
+    Check(eks_capability.THERE, eks_capability.there),
     Check(eks_addons.NAME, eks_addons.addons),
     Check(eks_nodes.NAME, eks_nodes.nodes),
     Check(eks_quotas.NAME, eks_quotas.quotas),
@@ -61,7 +66,9 @@ CHECKS = (
     Check(spokes.NAME, spokes.registration),
     Check(reach.NAME, reach.clusters),
     Check(argocd.NAME, argocd.argocd),
+    Check(eks_capability.NAME, eks_capability.capability),
     Check(git.NAME, repositories.repositories),
+    Check(secrets.NAME, secrets.secrets),
     Check("python", machine.python),
     Check("libraries", machine.libraries, _ALWAYS),
     Check("git", machine.git),

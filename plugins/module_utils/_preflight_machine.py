@@ -88,7 +88,7 @@ def tools(survey: Survey) -> Iterator[Finding]:
     simulated = [host for host in survey.hosts if host.simulated and not host.adopted]
     if not simulated:
         return
-    hubs = any(host.name in survey.hubs for host in simulated)
+    hubs = any(host.name in survey.hubs and not host.argocd_by_aws for host in simulated)
     wanted = [tool for tool in TOOLS if any(tool not in (host.get("dev_cluster_tools") or {}) for host in simulated)]
     try:
         origins = survey.probe.origins(survey.pins, [*wanted, *(CONTROLLER_TOOLS if hubs else ())])

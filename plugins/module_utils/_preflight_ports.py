@@ -50,7 +50,11 @@ def _of_clusters(survey: Survey) -> Iterator[Finding]:
 
 
 def _of_controllers(survey: Survey) -> Iterator[Finding]:
-    hosts = [host for host in survey.hosts if host.name in survey.hubs and host.simulated and host.get(BASE)]
+    hosts = [
+        host
+        for host in survey.hosts
+        if host.name in survey.hubs and host.simulated and not host.argocd_by_aws and host.get(BASE)
+    ]
     users: dict[int, str] = {}
     for host in hosts:
         base = host.get(BASE)

@@ -17,8 +17,10 @@ import threading
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _kube, _process_table
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _age_identity, _kube, _process_table
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._age_identity import Key
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_docker import Docker
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_run import Tools
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_state import Folder as StateFolder
@@ -27,6 +29,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import no_progress
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight_aws import Aws
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import Survey as EncryptedFiles
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor import Supervisor
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain import Toolchain
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_cache import Cache, default_folder
@@ -206,6 +209,20 @@ class Probe:
         """
         with open(path, "rb") as file:
             return file.read()
+
+    def encrypted_files(self, root: str, patterns: Sequence[str]) -> EncryptedFiles:
+        """The files below a folder that have to be encrypted, and the rules for them.
+
+        :raises HubspokeError: the rules cannot be understood.
+        """
+        return EncryptedFiles.of(Path(root), patterns)
+
+    def age_key(self, path: str) -> Key | None:
+        """The private key, where it is named or else as sops finds it; None where there is none.
+
+        :raises HubspokeError: it is no key, or others can read it.
+        """
+        return _age_identity.load(path, os.environ, self.which("age-keygen") or "age-keygen")
 
     # The network
 

@@ -23,6 +23,7 @@ NAME, ROLE = "registration", "cluster_registration"
 OPTIONS = f"{ROLE}_options"
 _LIFE = ("token_lifetime", "token_renew_after")
 _UNKNOWN = "https://spoke.invalid"  # an address is known only when the cluster is there
+_BY_ARN = "arn:aws:eks:us-east-1:123456789012:cluster/any"  # and to an Argo CD that AWS runs no address matters
 
 
 def registration(survey: Survey) -> Iterator[Finding]:
@@ -31,8 +32,9 @@ def registration(survey: Survey) -> Iterator[Finding]:
         return
     hubs = [host for host in survey.hosts if host.name in survey.hubs]
     spokes = [host for host in survey.hosts if host.name not in survey.hubs]
-    wrong = [*_out_of_reach(hubs, spokes), *(finding for host in hubs for finding in _options(host, IN_CLUSTER))]
-    wrong += [finding for host in spokes for finding in _options(host, _UNKNOWN)]
+    own, other = (_BY_ARN, _BY_ARN) if any(host.argocd_by_aws for host in hubs) else (IN_CLUSTER, _UNKNOWN)
+    wrong = [*_out_of_reach(hubs, spokes), *(finding for host in hubs for finding in _options(host, own))]
+    wrong += [finding for host in spokes for finding in _options(host, other)]
     if spokes and not wrong:
         yield Finding(NAME, f"{counted(len(spokes), 'spoke')} to be registered in Argo CD, with options that can be")
     yield from wrong

@@ -11,6 +11,7 @@ import contextlib
 import typing as t
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_account as accounts
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_hub_probe as hub_probe
@@ -132,9 +133,11 @@ class Registrar:
         secret = self._write(planning.body(want, found, self._options.namespace))
         outcome.secret = secret["metadata"]["name"]
         if credential.replaces and way:
-            outcome.warnings += self._forget(wanted, way, credential.replaces)
+            forget = partial(accounts.forget_token, account=wanted.account, token=credential.replaces)
+            outcome.warnings += self._tidy(way, "the Secret of its former token", forget)
         if former and way:
-            outcome.warnings += self._drop(way, former)
+            drop = partial(accounts.write, found=former, owner=self._options.owner)
+            outcome.warnings += self._tidy(way, "its former account", drop)
         return outcome
 
     def _former_account(
@@ -157,21 +160,13 @@ class Registrar:
         credential.notes += former.notes
         return former
 
-    def _drop(self, way: Access, former: accounts.Found) -> list[str]:
+    def _tidy(self, way: Access, what: str, remove: Callable[[Api], object]) -> list[str]:
+        """Remove from the spoke what was replaced; that it could not be is told, as what replaces it is in use."""
         try:
             with Api(way) as api:
-                accounts.write(api, former, self._options.owner)
+                remove(api)
         except HubspokeError as error:
-            return [f"its former account could not be removed from the spoke: {error.message.rstrip('.')}"]
-        return []
-
-    def _forget(self, wanted: Wanted, way: Access, token: str) -> list[str]:
-        """Remove the token without an end that was replaced; that it could not be is told, as the new one is in use."""
-        try:
-            with Api(way) as api:
-                accounts.forget_token(api, wanted.account, token)
-        except HubspokeError as error:
-            return [f"the Secret of its former token could not be removed from the spoke: {error.message.rstrip('.')}"]
+            return [f"{what} could not be removed from the spoke: {error.message.rstrip('.')}"]
         return []
 
     def _probe_from_hub(self, connection: Connection, found: Registered | None) -> None:

@@ -104,7 +104,7 @@ def unauthenticated(endpoint: Endpoint, identity: Identity, clock: datetime | No
     )
 
 
-def _token(endpoint: Endpoint, claim: dict[str, t.Any], clock: datetime | None, now: datetime) -> ProbeError:
+def _token(endpoint: Endpoint, claim: t.Mapping[str, t.Any], clock: datetime | None, now: datetime) -> ProbeError:
     """Why a token is not accepted, from what it says of itself and the clocks."""
     there = clock or now
     ends = _moment(claim.get("exp"))

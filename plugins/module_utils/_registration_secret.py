@@ -16,6 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 Object = dict[str, t.Any]
@@ -44,6 +45,7 @@ IN_SECRET = "kubernetes.io/serviceaccount/secret.name"  # noqa: S105 - the name 
 
 _USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 _SYSTEM = ("kubectl.kubernetes.io/last-applied-configuration",)
+_NONE: t.Mapping[str, t.Any] = MappingProxyType({})
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -143,29 +145,25 @@ def credential_of(config: t.Mapping[str, t.Any]) -> str:
         "client_certificate": (config.get("tlsClientConfig") or {}).get("certData"),
     }
     kind = next((kind for kind, value in held.items() if value), "none")
-    found = claims(str(config["bearerToken"])) if kind == "bearer_token" else {}
+    found = claims(str(config["bearerToken"])) if kind == "bearer_token" else _NONE
     if str(found.get("sub") or "").startswith(SERVICE_ACCOUNT):
         return "token" if found.get("exp") else "token_secret"
     return kind
 
 
 @functools.lru_cache(maxsize=4096)
-def _claims(token: str) -> tuple[tuple[str, t.Any], ...]:
+def claims(token: str) -> t.Mapping[str, t.Any]:
+    """What a JSON web token says of itself (RFC 7519), without a look at its signature; empty for any other."""
     parts = token.split(".")
     if len(parts) != 3:
-        return ()
+        return _NONE
     try:
         found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (ValueError, binascii.Error):
-        return ()
+        return _NONE
     if not isinstance(found, dict):
-        return ()
-    return tuple((name, found[name]) for name in ("sub", "exp", "iat", "nbf", IN_SECRET) if name in found)
-
-
-def claims(token: str) -> dict[str, t.Any]:
-    """What a JSON web token says of itself (RFC 7519), without a look at its signature; empty for any other."""
-    return dict(_claims(token)) if token else {}
+        return _NONE
+    return MappingProxyType({name: found[name] for name in ("sub", "exp", "iat", "nbf", IN_SECRET) if name in found})
 
 
 def _moment(seconds: t.Any) -> datetime | None:

@@ -47,7 +47,7 @@ options:
     description: Its configuration, whole, by its own schema; C(aws eks describe-addon-configuration) shows that.
     type: dict
   service_account_role_arn:
-    description: ARN of a role for its service account by way of the cluster's OIDC provider (IRSA).
+    description: ARN of a role for its service account by way of the cluster's OIDC provider (IRSA). Empty text takes it away.
     type: str
   pod_identity_associations:
     description: Roles for its service accounts by Pod Identity, and no others.
@@ -154,7 +154,7 @@ addon:
       description: As the option.
       type: dict
     service_account_role_arn:
-      description: As the option.
+      description: As the option, empty where it has none.
       type: str
     pod_identity_associations:
       description: As the option, sorted; null where the option is not given and there are some.

@@ -165,6 +165,17 @@ capability:
     created_at:
       description: When it was created.
       type: str
+    issues:
+      description: What AWS finds wrong with it, such as a cluster that does not let it in. Empty where nothing is.
+      type: list
+      elements: dict
+      contains:
+        code:
+          description: V(AccessDenied) or V(ClusterUnreachable).
+          type: str
+        message:
+          description: Which, and why.
+          type: str
     type:
       description: As the option.
       type: str

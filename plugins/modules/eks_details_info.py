@@ -67,6 +67,20 @@ options:
         description: ARN of its role.
         type: str
         required: true
+  no_pod_identities:
+    description: Service accounts that get their roles in another way, and are to have no association.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      namespace:
+        description: Namespace of the service account.
+        type: str
+        required: true
+      service_account:
+        description: Name of the service account.
+        type: str
+        required: true
   schedules:
     description: Scheduled changes of the size of node groups.
     type: list
@@ -142,7 +156,7 @@ differences:
       description: What it is.
       type: str
     action:
-      description: V(create) or V(update).
+      description: V(create), V(update) or, of an association, V(delete).
       type: str
     ready:
       description: Whether what it hangs on is there.
@@ -189,6 +203,15 @@ SPEC: dict[str, t.Any] = {
                 "role_arn": {"type": "str", "required": True},
             },
         },
+        "no_pod_identities": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "namespace": {"type": "str", "required": True},
+                "service_account": {"type": "str", "required": True},
+            },
+        },
         "schedules": {
             "type": "list",
             "elements": "dict",
@@ -213,10 +236,11 @@ def run(task: Task) -> Result:
     reader = details.Reader(Aws(params), params["cluster_name"])
     rules, group = details.rules(params["security_rules"]), params["security_group_id"]
     identities, schedules = params["pod_identities"], params["schedules"]
-    keys = {(each["namespace"], each["service_account"]) for each in identities}
+    unwanted = params["no_pod_identities"]
+    keys = {(each["namespace"], each["service_account"]) for each in [*identities, *unwanted]}
     differences = [
         *details.rule_differences(rules, reader.group(group) if rules and group else {}),
-        *details.identity_differences(identities, reader.identities(keys) if identities else {}),
+        *details.identity_differences(identities, reader.identities(keys) if keys else {}, unwanted),
         *details.schedule_differences(schedules, reader.schedules() if schedules else {}),
     ]
     return result_of(differences, f"details of cluster {params['cluster_name']}", task.diff)

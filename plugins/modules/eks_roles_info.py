@@ -41,7 +41,7 @@ options:
         type: str
         default: /
       trust:
-        description: Document that says who may assume it.
+        description: Document that says who may assume it. Empty while that is not known yet; the role is then not ready to be made.
         type: dict
         required: true
       managed_policies:
@@ -100,7 +100,7 @@ differences:
       description: V(create), V(update) or V(delete).
       type: str
     ready:
-      description: Always V(true).
+      description: Whether it can be made so now; V(false) of a role whose trust is not known yet.
       type: bool
     arguments:
       description: For the module that makes it.

@@ -248,7 +248,7 @@ summary:
 
 import typing as t
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _manifest, _manifest_plan, _manifest_source
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _manifest, _manifest_result, _manifest_source
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CONNECTION_SPEC, Kube
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_chart import Chart
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
@@ -344,7 +344,7 @@ def run(task: Task) -> Result:
         manifests.remove()
     if manifests.assumed:
         task.warn(f"Not there yet, assumed to come from an earlier step: {', '.join(sorted(manifests.assumed))}.")
-    return _result(manifests.outcomes, task.diff)
+    return _manifest_result.result(manifests.outcomes, task.diff)
 
 
 def _chart(chart: dict[str, t.Any], params: dict[str, t.Any]) -> Chart:
@@ -356,32 +356,6 @@ def _chart(chart: dict[str, t.Any], params: dict[str, t.Any]) -> Chart:
         version=chart["version"],
         dependencies=chart["dependencies"],
     )
-
-
-def _result(outcomes: list[_manifest.Outcome], with_diff: bool) -> Result:
-    still = (_manifest_plan.UNCHANGED, _manifest_plan.KEPT)
-    changes = [outcome for outcome in outcomes if outcome.action not in still]
-    summary: dict[str, int] = {}
-    for outcome in outcomes:
-        summary[outcome.action] = summary.get(outcome.action, 0) + 1
-    result: Result = {
-        "changed": bool(changes),
-        "summary": summary,
-        "objects": [
-            {
-                "api_version": outcome.ref.api_version,
-                "kind": outcome.ref.kind,
-                "namespace": outcome.ref.namespace,
-                "name": outcome.ref.name,
-                "action": outcome.action,
-            }
-            for outcome in outcomes
-        ],
-    }
-    if with_diff:
-        dump = _manifest_source.dump
-        result["diff"] = [_manifest_plan.difference(o.ref, o.before, o.after, dump) for o in changes]
-    return result
 
 
 def main() -> None:

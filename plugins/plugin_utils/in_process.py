@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import io
 import json
 import os
@@ -147,6 +148,8 @@ class InProcessAction(ActionBase):
 
     def _run_here(self, arguments: str) -> str:
         module: _WorkerModule | None = None
+        if not gc.get_freeze_count():
+            gc.freeze()  # what the worker inherited stays, and need not be looked through over and over
         with (
             # What a module writes besides its result goes nowhere, and relative paths start at the playbook.
             contextlib.redirect_stdout(io.StringIO()),

@@ -12,12 +12,17 @@ from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import plu
 Entry = dict[str, t.Any]
 
 
+OF_A_REHEARSAL = "the look-alike of AWS runs none: nothing is synced, and nothing answers at its address"
+"""What is to be known of an Argo CD that AWS runs, where there is no AWS."""
+
+
 @dataclass
 class Found:
     """One host.
 
     :arg cluster: As module dev_cluster_info returns it.
     :arg argocd: As module argocd_info returns it.
+    :arg capability: Where AWS runs Argo CD: as module eks_capability returns it.
     :arg processes: As module local_processes_info returns them.
     :arg registered: Clusters as module argocd_cluster_info returns them.
     :arg duplicates: What is registered twice, from the same module.
@@ -26,6 +31,7 @@ class Found:
     host: str
     cluster: Entry = field(default_factory=dict)
     argocd: Entry = field(default_factory=dict)
+    capability: Entry = field(default_factory=dict)
     processes: list[Entry] = field(default_factory=list)
     applications: list[Entry] = field(default_factory=list)
     application_sets: list[Entry] = field(default_factory=list)
@@ -37,13 +43,14 @@ class Found:
     @classmethod
     def of(cls, data: t.Mapping[str, t.Any]) -> Found:
         """From the registered results of the role, of which some were skipped or failed."""
-        names = ("cluster", "argocd", "processes", "applications", "registered")
+        names = ("cluster", "argocd", "capability", "processes", "applications", "registered")
         results = {name: data.get(name) or {} for name in names}
         failed = [str(result["msg"]) for result in results.values() if result.get("failed") and result.get("msg")]
         return cls(
             host=data["host"],
             cluster=results["cluster"].get("cluster") or {},
             argocd=results["argocd"],
+            capability=results["capability"].get("capability") or {},
             processes=results["processes"].get("processes") or [],
             applications=results["applications"].get("applications") or [],
             application_sets=results["applications"].get("application_sets") or [],
@@ -76,11 +83,13 @@ class Found:
     @property
     def has_argocd(self) -> bool:
         """Whether Argo CD is installed."""
-        return bool(self.argocd.get("installed"))
+        return bool(self.argocd.get("installed") or self.capability)
 
     @property
     def url(self) -> str:
-        """Where Argo CD's own server answers on this machine, empty where it does not."""
+        """Where Argo CD's own server answers, on this machine or in AWS; empty where it does not."""
+        if self.capability:
+            return str((self.capability.get("argo_cd") or {}).get("server_url") or "")
         for process in self.processes:
             if process.get("name") == "argocd-server" and process.get("works"):
                 # The lowest port is that of the API and the web pages, the next one that of the metrics.

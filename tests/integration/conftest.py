@@ -120,10 +120,13 @@ def run_playbook(
 
 
 def free_ports(count: int) -> int:
-    """The first of some ports in a row that nobody uses. Every process begins its search at a place of its own."""
-    begin = os.getpid() * 50 % 11000
-    for offset in range(0, 11000, 50):
-        base = 20000 + (begin + offset) % 11000
+    """The first of some ports in a row that nobody uses, below those of scenarios, which may begin any moment.
+
+    Every process begins its search at a place of its own.
+    """
+    begin = os.getpid() * 50 % 4000
+    for offset in range(0, 4000, 50):
+        base = 20000 + (begin + offset) % 4000
         sockets = []
         try:
             for port in range(base, base + count):

@@ -36,8 +36,8 @@ def nothing(folder: pathlib.Path) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def port(folder: pathlib.Path) -> Iterator[dict[str, str]]:
-    """Somebody listens on a port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    """Somebody listens on a port, and nobody on the next ones."""
+    with socket.create_server(("127.0.0.1", free_ports())) as server:
         yield {"PREFLIGHT_TEST_PORT": str(server.getsockname()[1])}
 
 

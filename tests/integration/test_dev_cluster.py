@@ -245,12 +245,10 @@ def test_two_runs_at_once_and_a_neighbour(bench: Bench) -> None:
 
 
 def test_a_program_that_does_not_start_is_named_with_what_it_said(bench: Bench) -> None:
-    started = time.monotonic()
     with pytest.raises(
         HubspokeError, match=r"kube-apiserver .* ended by itself, and said: Error: unknown flag: --no-such"
     ):
         bench.cluster(api_server_args={"no-such-argument": "1"}).present()
-    assert time.monotonic() - started < 30
     assert bench.cluster().info()["state"] == "half-made"
 
     # One that only lost patience with a slow API server is started again.

@@ -253,6 +253,33 @@ def _repeated(aws: LocalAws, walk: t.Callable[..., dict[str, Arguments]], tasks:
         assert calls["total"] <= len(tasks) + 4, calls["operations"]
 
 
+def test_a_cluster_whose_tokens_iam_takes_leaves_nothing_of_that(
+    aws: LocalAws, walk: t.Callable[..., dict[str, Arguments]]
+) -> None:
+    tags = {"hubspoke.bootstrap/cluster": "seoul"}
+    url = f"https://oidc.eks.{REGION}.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+    tasks = {"iam_oidc_provider": {"url": url, "account_id": "123456789012", "tags": tags}}
+    predicted = walk(tasks, check=True)
+    assert aws.control("GET", "calls")["writes"] == 0
+    made = walk(tasks)
+    assert _said(predicted) == _said(made)
+    assert made["iam_oidc_provider"]["provider"]["arn"].endswith(f":oidc-provider/{url.removeprefix('https://')}")
+    aws.control("DELETE", "calls")
+    assert not walk(tasks)["iam_oidc_provider"]["changed"]
+    calls = aws.control("GET", "calls")
+    assert (calls["total"], calls["writes"]) == (1, 0)
+    gone = {"iam_oidc_provider": {"state": "absent", "match_tags": tags}}
+    assert walk(gone)["iam_oidc_provider"]["actions"] == ["deleted"]
+    assert not walk(gone)["iam_oidc_provider"]["changed"]
+    # And what Kubernetes made is found by its.
+    keys = {"aws_access_key_id": "rehearsal", "aws_secret_access_key": SECRET, "region_name": REGION}
+    ec2 = boto3.client("ec2", endpoint_url=aws.url, **keys)  # type: ignore[call-overload]
+    volume = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=1)["VolumeId"]
+    ec2.create_tags(Resources=[volume], Tags=[{"Key": "kubernetes.io/cluster/seoul", "Value": "owned"}])
+    left = walk({"eks_leftovers_info": {"cluster_name": "seoul"}})["eks_leftovers_info"]
+    assert (left["told"], left["unread"]) == ([f"volume {volume} (available)"], [])
+
+
 def test_throttling_fails_nothing(aws: LocalAws, walk: t.Callable[..., dict[str, Arguments]]) -> None:
     tasks = _tasks(aws)
     aws.control("POST", "settings", {"throttle": 0.2})

@@ -186,9 +186,7 @@ def test_the_sample_from_nothing_to_healthy(gitops: Gitops) -> None:
 
 
 def test_a_repository_that_does_not_exist_is_one_message(gitops: Gitops) -> None:
-    start = time.monotonic()
     run = gitops.run(gitops_root_repository="file:///nowhere/apps.git")
-    assert time.monotonic() - start < 30
     message = failure(run)
     assert message.startswith("Waiting longer would not help: root: ComparisonError: repository not found")
     assert "file:///nowhere/apps.git" in message

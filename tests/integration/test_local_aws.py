@@ -22,7 +22,7 @@ import urllib.request
 import boto3
 import pytest
 
-REGION, ACCOUNT = "ap-northeast-2", "123456789012"
+REGION, ACCOUNT, OTHER = "ap-northeast-2", "123456789012", "210987654321"
 SECRET = "not-a-secret-of-anybody"
 POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKS"
 DELAYS = {f"local_aws_{name}_seconds": 0.2 for name in ("cluster", "nodegroup", "addon", "update")}
@@ -87,14 +87,14 @@ def address(place: Place, apply: Apply, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def processes(place: Place) -> list[str]:
-    """Command lines of the control planes' processes."""
+    """The programs of the control planes that run, not those that kwokctl only asks for their version."""
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = path.read_text().split("\0")
         except OSError:
             continue
-        if command[0].startswith(str(place[0])):
+        if command[0].startswith(str(place[0])) and "--version" not in command:
             found.append(command[0])
     return found
 
@@ -132,20 +132,15 @@ class Api:
             time.sleep(0.1)
 
 
-def role(name: str, principal: dict[str, str], **conditions: t.Any) -> str:
-    statement = {
-        "Effect": "Allow",
-        "Principal": principal,
-        "Action": ["sts:AssumeRole", "sts:TagSession"],
-        **conditions,
-    }
+def role(name: str, principal: dict[str, str], session: t.Any = boto3) -> str:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": ["sts:AssumeRole", "sts:TagSession"]}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    return str(boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"])
+    return str(session.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"])
 
 
-def k8s_auth(program: str, *arguments: str, **environment: str) -> str:
+def k8s_auth(program: str, *arguments: str, cluster: str = "seoul", **environment: str) -> str:
     """A token by Argo CD's own program."""
-    command = [program, "aws", "--cluster-name", "seoul", *arguments]
+    command = [program, "aws", "--cluster-name", cluster, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
     assert done.returncode == 0, done.stderr
     return str(json.loads(done.stdout)["status"]["token"])
@@ -198,7 +193,7 @@ def test_a_cluster_lets_in_whom_an_access_entry_names(
     eks.delete_access_entry(clusterName="seoul", principalArn=spoke)
     api.becomes(token, "/api/v1/namespaces/default/configmaps", lambda found: found == 401)
 
-    _service_accounts(api, admin, cluster["identity"]["oidc"]["issuer"])
+    _service_accounts(api, admin, cluster["identity"]["oidc"]["issuer"], tools["argocd-k8s-auth"], place[0] / "token")
     _nodes(api, eks, admin, subnets)
     running = processes(place)
     assert running
@@ -213,7 +208,7 @@ def test_a_cluster_lets_in_whom_an_access_entry_names(
     assert processes(place) == []
 
 
-def _service_accounts(api: Api, admin: str, issuer: str) -> None:
+def _service_accounts(api: Api, admin: str, issuer: str, program: str, file: pathlib.Path) -> None:
     """A service account takes the role that trusts it, by a token of the cluster's own issuer."""
     host = issuer.removeprefix("https://")
     provider = boto3.client("iam").create_open_id_connect_provider(Url=issuer, ClientIDList=["sts.amazonaws.com"])
@@ -237,6 +232,52 @@ def _service_accounts(api: Api, admin: str, issuer: str) -> None:
     assert taken["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/irsa/pod"
     with pytest.raises(sts.exceptions.ClientError, match="InvalidIdentityToken"):
         sts.assume_role_with_web_identity(RoleArn=irsa, RoleSessionName="pod", WebIdentityToken=token[:-6] + "AAAAAA")
+    # So Argo CD's own program comes to a cluster, given what a pod is given.
+    file.write_text(token)
+    given = {"AWS_ROLE_ARN": irsa, "AWS_WEB_IDENTITY_TOKEN_FILE": str(file), "AWS_ROLE_SESSION_NAME": "pod"}
+    given["AWS_ENDPOINT_URL_STS"] = os.environ["AWS_ENDPOINT_URL"]
+    given |= {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    bearer = k8s_auth(program, **given)
+    assert api.ask(bearer, "/api/v1/namespaces/default/configmaps") == 401
+    boto3.client("eks").create_access_entry(clusterName="seoul", principalArn=irsa)
+    assert api.ask(bearer, "/api/v1/namespaces/default/configmaps") == 403
+    _other_account(irsa, lambda *arguments: k8s_auth(program, *arguments, cluster="tokyo", **given))
+    file.unlink()
+
+
+def _other_account(irsa: str, argocd: t.Callable[..., str]) -> None:
+    """With that role, and the region that it is in, to a cluster of another account in another region.
+
+    :arg argocd: Gives tokens for that cluster, by the service account's role and by what its arguments say.
+    """
+    body = json.dumps({"accounts": [OTHER]}).encode()
+    with urllib.request.urlopen(f"{os.environ['AWS_ENDPOINT_URL']}/local-aws/settings", body, timeout=10):
+        pass
+    entrance = f"arn:aws:iam::{OTHER}:role/OrganizationAccountAccessRole"
+    inside = boto3.client("sts").assume_role(RoleArn=entrance, RoleSessionName="test")["Credentials"]
+    there = boto3.Session(inside["AccessKeyId"], inside["SecretAccessKey"], inside["SessionToken"], "ap-northeast-1")
+    eks, subnets = there.client("eks"), there.client("ec2").describe_subnets()["Subnets"]
+    eks.create_cluster(
+        name="tokyo",
+        version="1.34",
+        roleArn=role("cluster", {"Service": "eks.amazonaws.com"}, there),
+        resourcesVpcConfig={"subnetIds": [item["SubnetId"] for item in subnets[:2]]},
+        accessConfig={"authenticationMode": "API"},
+    )
+    spoke = role("spoke", {"AWS": irsa}, there)
+    eks.create_access_entry(clusterName="tokyo", principalArn=spoke)
+    # Its account trusts the role; the role's own has to let it go there, too.
+    with pytest.raises(AssertionError, match="AccessDenied"):
+        argocd("--role-arn", spoke)
+    allowed = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": spoke}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    boto3.client("iam").put_role_policy(RoleName="irsa", PolicyName="spokes", PolicyDocument=document)
+    wait(eks, "cluster_active", name="tokyo")
+    api = Api(eks.describe_cluster(name="tokyo")["cluster"])
+    assert api.ask(argocd(), "/api/v1/namespaces/default/configmaps") == 401
+    assert api.ask(argocd("--role-arn", spoke), "/api/v1/namespaces/default/configmaps") == 403
+    eks.delete_cluster(name="tokyo")
+    wait(eks, "cluster_deleted", name="tokyo")
 
 
 def _nodes(api: Api, eks: t.Any, admin: str, subnets: list[str]) -> None:

@@ -177,19 +177,22 @@ def test_nothing_is_wrong_and_little_is_asked(aws: t.Callable[..., StandIn], fol
     server = aws({})
     found = findings(folder)
     assert unsound(found) == []
-    assert sorted({finding.check for finding in found}) == sorted({*AWS} - {"aws roles"})
+    assert sorted({finding.check for finding in found}) == sorted({*AWS} - {"aws roles", "eks capability"})
     calls = collections.Counter(server.behaviour.calls)
     assert calls["sts.GetCallerIdentity"] == calls["ec2.DescribeVpcs"] == 2
     assert sum(calls.values()) == 2 * 11, calls
 
 
-def test_a_repeat_makes_two_calls_for_each_cluster(aws: t.Callable[..., StandIn], folder: pathlib.Path) -> None:
+def test_a_repeat_makes_two_calls_for_each_cluster_and_one_for_the_hub(
+    aws: t.Callable[..., StandIn], folder: pathlib.Path
+) -> None:
     server = aws(BOTH)
     assert unsound(findings(folder)) == []
     assert sorted(server.behaviour.calls) == [
         "eks.GET /addons/supported-versions",
         "eks.GET /addons/supported-versions",
         "eks.GET /clusters/seoul",
+        "eks.GET /clusters/seoul/capabilities",
         "eks.GET /clusters/tokyo",
     ]
 

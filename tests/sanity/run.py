@@ -3,13 +3,15 @@
 """Run `ansible-test sanity` on this checkout: `tests/sanity/run.py [TEST ...]`.
 
 ansible-test wants the collection at a path that ends in ansible_collections/<namespace>/<name>, under git, beside the
-collections it uses, and installs each test's requirements into an environment of its own. All that lies in .cache and
-is kept, so that only the first run is slow. Left out is pylint, for which ruff and mypy do.
+collections it uses: that is a copy in .cache. It installs each test's requirements into an environment of its own below
+its home, which is in the cache of tools, so that only the first run on a machine is slow. Left out are pylint and pep8,
+for which ruff and mypy do, and changelog, which is a step of tests/run.py.
 """
 
 from __future__ import annotations
 
 import ast
+import fcntl
 import filecmp
 import os
 import pathlib
@@ -19,10 +21,16 @@ import sys
 import types
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / ".venv/collections"))
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_cache import default_folder  # noqa: E402
+
 CACHE = ROOT / ".cache/sanity"
 COLLECTIONS = CACHE / "ansible_collections"
 COPY = COLLECTIONS / "hubspoke/bootstrap"
-LEFT_OUT = ("pylint",)
+HOME = default_folder(os.environ) / "ansible-test"
+"""Its environments are named by what is in them, so checkouts can share them."""
+LEFT_OUT = ("pylint", "pep8", "changelog")
 
 # ansible-test fetches this script from a place of its own, unless it lies in its cache.
 _GET_PIP = """\
@@ -68,15 +76,14 @@ def link_collections() -> None:
 
 def environment() -> dict[str, str]:
     """A home of its own, so that the user's stays as it is; pip's downloads are shared."""
-    home = CACHE / "home"
-    pip = CACHE / "home/.ansible/test/cache"
+    pip = HOME / ".ansible/test/cache"
     pip.mkdir(parents=True, exist_ok=True)
     (pip / f"get_pip_{_pip_version().replace('.', '_')}.py").write_text(_GET_PIP, encoding="utf-8")
-    (home / ".config/pip").mkdir(parents=True, exist_ok=True)
-    (home / ".config/pip/pip.conf").write_text(_pip_settings(), encoding="utf-8")
+    (HOME / ".config/pip").mkdir(parents=True, exist_ok=True)
+    (HOME / ".config/pip/pip.conf").write_text(_pip_settings(), encoding="utf-8")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**kept, "HOME": str(home), "PATH": path, "PYTHONWARNINGS": "ignore"}
+    return {**kept, "HOME": str(HOME), "PATH": path, "PYTHONWARNINGS": "ignore"}
 
 
 def _pip_settings() -> str:
@@ -116,7 +123,11 @@ def main() -> int:
         python,
         *tests,
     ]
-    return subprocess.run(command, cwd=COPY, env=environment(), check=False).returncode
+    HOME.mkdir(parents=True, exist_ok=True)
+    with (HOME / "lock").open("w") as lock:
+        # Of two that make the same environment at once, one would find it half made.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return subprocess.run(command, cwd=COPY, env=environment(), check=False).returncode
 
 
 if __name__ == "__main__":

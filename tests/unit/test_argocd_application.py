@@ -405,6 +405,12 @@ def test_a_started_sync_of_a_manual_policy_prunes_nothing() -> None:
     assert body["operation"]["retry"] == {"limit": 5}
 
 
+def test_a_started_sync_is_not_tried_again_where_the_policy_says_so() -> None:
+    # Argo CD keeps {"limit": 0} as an empty object.
+    once = {"spec": {"syncPolicy": {"automated": {}, "retry": {}}}}
+    assert sync.patch(sync.Step(application("web", once), sync.START, ""))["operation"]["retry"] == {}
+
+
 def test_a_restart_ends_the_running_operation() -> None:
     body = sync.patch(sync.Step(application("web", RETRIES), sync.RESTART, ""))
     assert body == {"metadata": {"resourceVersion": "7"}, "status": {"operationState": {"phase": "Terminating"}}}

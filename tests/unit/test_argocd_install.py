@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -290,3 +291,29 @@ def test_workloads_that_cannot_be_changed_are_made_anew(manifest: pathlib.Path) 
     assert [item["kind"] for item in checked["definitions"]] == ["ConfigMap", "ClusterRoleBinding"]
     same = install.survey([workload(**HELM)], "argocd")
     assert prepare(str(manifest), found=same)["replace"] == []
+
+
+@pytest.mark.parametrize(
+    ("there", "wish", "refused"),
+    [
+        pytest.param(found("v3.5.6"), {}, "", id="ours"),
+        pytest.param(found("v3.5.6"), {"install": False}, "set argocd_install: true", id="not our business"),
+        pytest.param(
+            found("v3.5.6", ours=False, installed_by="kubectl"), {}, "installed by kubectl.*argocd_adopt", id="theirs"
+        ),
+        pytest.param(found("v3.5.6", ours=False), {"adopt": True}, "", id="theirs, adopted"),
+        pytest.param(
+            found("v3.5.6", managed_by_application="self"), {}, "Take self out.*or it comes back", id="manages itself"
+        ),
+    ],
+)
+def test_one_that_aws_runs_takes_its_place(there: dict[str, t.Any], wish: dict[str, t.Any], refused: str) -> None:
+    made = decision.decide(there, decision.Wish("v3.5.7", "standard", "argocd", by_aws=True, **wish))
+    assert (made.action, made.apply) == ("remove", False)
+    assert re.search(refused, made.refused) if refused else not made.refused
+    assert bool(made.message) != bool(made.refused)
+
+
+def test_without_one_nothing_is_removed() -> None:
+    made = decision.decide({"skipped": True}, decision.Wish("v3.5.7", "standard", "argocd", by_aws=True))
+    assert made == decision.Decision("leave")

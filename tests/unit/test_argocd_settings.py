@@ -191,6 +191,45 @@ def checksum(variables: dict[str, t.Any], name: str = "argocd-repo-server") -> s
     return t.cast("str", workload["spec"]["template"]["metadata"]["annotations"][settings.CHECKSUM])
 
 
+ROLE = "arn:aws:iam::123456789012:role/seoul-argocd-hub"
+
+
+def accounts(variables: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {
+        each["metadata"]["name"]: each["metadata"].get("annotations")
+        for each in settings.definitions(variables, "argocd", found)
+        if each["kind"] == "ServiceAccount"
+    }
+
+
+def workloads(*names: str, checksum: str = "") -> dict[str, t.Any]:
+    return {
+        "workloads": [
+            {"kind": "Deployment", "name": name, "reads": {}, "settings_checksum": checksum} for name in names
+        ]
+    }
+
+
+def test_service_accounts_name_the_role_that_they_get_by_irsa() -> None:
+    role = {"eks.amazonaws.com/role-arn": ROLE}
+    assert set(accounts({"aws_role_arn": ROLE}, {})) == {
+        "argocd-application-controller",
+        "argocd-applicationset-controller",
+        "argocd-server",
+    }
+    there = workloads("argocd-server", "argocd-repo-server")
+    assert accounts({"aws_role_arn": ROLE}, there) == {"argocd-server": role}
+    assert accounts({}, there) == {}
+    started = [
+        each["metadata"]["name"]
+        for each in settings.definitions({"aws_role_arn": ROLE}, "argocd", there)
+        if each["kind"] == "Deployment"
+    ]
+    assert started == ["argocd-server"], "its pods are given it when they are made"
+    withdrawn = workloads("argocd-server", checksum="old")
+    assert accounts({"aws_role_arn": ""}, withdrawn) == {"argocd-server": None}
+
+
 def test_a_workload_starts_again_when_what_it_reads_changes_and_only_then() -> None:
     debug = checksum({"params": {"reposerver.log.level": "debug"}})
     assert debug
@@ -202,3 +241,19 @@ def test_a_workload_starts_again_when_what_it_reads_changes_and_only_then() -> N
     assert checksum({"params": {"reposerver.log.level": "debug"}}, "argocd-server") == debug
     assert checksum({}, "argocd-server") == "left alone"
     assert checksum({"params": {"reposerver.log.level": "debug"}}, "argocd-redis") == "left alone"
+
+
+def test_what_an_argo_cd_reads_that_aws_runs() -> None:
+    variables = {
+        "config": {"a": 1},
+        "rbac": {"policy.default": "role:x"},
+        "params": {"b": 2},
+        "projects": [{"name": "p", "spec": {}}, {"name": "q", "spec": {"sourceNamespaces": ["cd", "other"]}}],
+    }
+    objects = by_name(settings.definitions(variables, "cd", FOUND, capability=True))
+    assert sorted(objects) == ["argocd-cm", "p", "q"]
+    assert objects["argocd-cm"]["data"] == {"a": "1", settings.HEALTH_KEY: settings.HEALTH}
+    assert [objects[name]["spec"]["sourceNamespaces"] for name in ("p", "q")] == [["cd"], ["cd", "other"]]
+    assert settings.definitions({"application_health": False}, "cd", {}, capability=True) == []
+    (_, _, _, ordinary) = settings.definitions({"projects": [{"name": "p", "spec": {}}]}, "cd", {})
+    assert ordinary["spec"] == {}

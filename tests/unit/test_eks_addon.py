@@ -141,6 +141,16 @@ def test_what_is_not_spoken_of_outlives_an_update(runs: Runs) -> None:
     assert runs.both(configuration={})["addon"]["service_account_role_arn"] == ROLE
 
 
+def test_an_empty_role_takes_the_role_away(runs: Runs) -> None:
+    runs.both(version=VERSIONS[0], configuration={"a": 1}, service_account_role_arn="")
+    runs.same(service_account_role_arn="")
+    runs.both(service_account_role_arn=ROLE)
+    addon = runs.both(service_account_role_arn="")["addon"]
+    assert (addon["configuration"], addon["service_account_role_arn"]) == ({"a": 1}, "")
+    assert "serviceAccountRoleArn" not in runs.backend.calls[-1][1]
+    runs.same(service_account_role_arn="")
+
+
 def test_a_configuration_is_compared_by_what_it_says(runs: Runs) -> None:
     runs.run(configuration={"a": {"b": True}})
     _backend(runs).one["configurationValues"] = "a:\n  b: true\n"

@@ -23,6 +23,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.hubspoke.bootstrap.plugins.filter import eks_cluster_wanted as filter_
+from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_annotations import eks_cluster_annotations
 from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_left import eks_cluster_left
 from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_schedules import eks_cluster_schedules
 from ansible_collections.hubspoke.bootstrap.plugins.filter.eks_cluster_wanted import eks_cluster_wanted
@@ -48,6 +49,10 @@ SETTINGS: Object = {
     "node_policies": [],
     "spoke_roles": [],
     "argocd_namespace": "argocd",
+    "argocd_access": [{"policy": "AmazonEKSClusterAdminPolicy"}],
+    "identity": "pod_identity",
+    "argocd_identity": "pod_identity",
+    "issuer": "",
     "pod_identities": [],
     "access_entries": [],
     "peers": [],
@@ -103,6 +108,46 @@ def test_a_spoke_lets_exactly_the_hubs_role_in() -> None:
     assert statement["Condition"] == {"ArnEquals": {"aws:PrincipalArn": hub_role}}
 
 
+BY_AWS = {**HUB, "argocd_provider": "eks_capability"}
+CAPABILITY = f"arn:aws:iam::{ACCOUNT}:role/seoul-argocd-capability"
+
+
+def test_a_hub_whose_argo_cd_is_run_by_aws_has_a_role_for_it() -> None:
+    hub = {**BY_AWS, "argocd_capability_policies": ["AmazonEC2ContainerRegistryPullOnly"]}
+    made = wanted({"name": "seoul"}, hub=hub, is_hub=True)
+    assert (made["capability_role_arn"], made["pod_identities"], made["spoke_role_arn"]) == (CAPABILITY, [], "")
+    # AWS makes the access entry on the hub itself.
+    assert made["access_entries"] == []
+    (role,) = [each for each in made["roles"] if "argocd" in each["name"]]
+    (statement,) = role["trust"]["Statement"]
+    assert statement["Principal"] == {"Service": "capabilities.eks.amazonaws.com"}
+    assert statement["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+    assert role["managed_policies"] == ["arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly"]
+
+
+def test_a_role_for_it_that_is_there_is_not_made() -> None:
+    given = f"arn:aws:iam::{ACCOUNT}:role/platform/argocd"
+    hub = {**BY_AWS, "argocd_capability_role_arn": given}
+    made = wanted({"name": "seoul"}, hub=hub, is_hub=True)
+    assert made["capability_role_arn"] == given
+    assert [role["name"] for role in made["roles"]] == ["seoul-cluster", "seoul-node"]
+    assert wanted(hub=hub, is_spoke=True)["access_entries"][0]["principal_arn"] == given
+
+
+def test_a_spoke_lets_the_capability_in_and_needs_no_role() -> None:
+    access = [{"policy": "AmazonEKSEditPolicy", "scope": "namespace", "namespaces": ["lionpay"]}]
+    made = wanted({"argocd_access": access}, hub={**BY_AWS, "cluster_account": "444455556666"}, is_spoke=True)
+    role = "arn:aws:iam::444455556666:role/seoul-argocd-capability"
+    assert made["access_entries"] == [{"principal_arn": role, "policies": access}]
+    assert (made["spoke_role_arn"], [each["name"] for each in made["roles"]]) == ("", ["tokyo-cluster", "tokyo-node"])
+    assert made["cluster_arn"] == f"arn:aws:eks:ap-northeast-1:{ACCOUNT}:cluster/tokyo"
+
+
+@pytest.mark.parametrize("hub", [{}, HUB, {**BY_AWS, "cluster_provider": "kind"}])
+def test_without_a_capability_there_is_no_role_for_one(hub: Object) -> None:
+    assert wanted(hub=hub, is_spoke=True)["capability_role_arn"] == ""
+
+
 @pytest.mark.parametrize("hub", [{}, {"cluster_provider": "kind"}])
 def test_a_hub_elsewhere_gets_no_role(hub: Object) -> None:
     made = wanted(hub=hub, is_spoke=True)
@@ -129,6 +174,57 @@ def test_service_accounts_may_share_a_role_or_bring_one() -> None:
     assert arns == [f"arn:aws:iam::{ACCOUNT}:role/shared"] * 2 + ["arn:given"]
     read = _statements(made["roles"][2])[0]
     assert read["Resource"] == [f"arn:aws:secretsmanager:ap-northeast-1:{ACCOUNT}:secret:prod/*"]
+
+
+HOST = "oidc.eks.ap-northeast-1.amazonaws.com/id/0123456789ABCDEF"
+IRSA: Object = {"identity": "irsa", "argocd_identity": "irsa", "issuer": f"https://{HOST}"}
+
+
+def test_a_role_trusts_exactly_its_service_accounts_by_their_tokens() -> None:
+    identities = [
+        {"namespace": "a", "service_account": "one", "role": "shared"},
+        {"namespace": "b", "service_account": "two", "role": "shared"},
+        {"namespace": "b", "service_account": "agent", "role": "shared", "identity": "pod_identity"},
+        {"namespace": "kube-system", "service_account": "ebs-csi-controller-sa", "role_arn": "arn:given"},
+    ]
+    made = wanted({**IRSA, "pod_identities": identities})
+    (role,) = [each for each in made["roles"] if each["name"] == "shared"]
+    by_agent, by_token = role["trust"]["Statement"]
+    assert by_agent["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert by_token["Principal"] == {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{HOST}"}
+    assert by_token["Action"] == ["sts:AssumeRoleWithWebIdentity"]
+    subjects = ["system:serviceaccount:a:one", "system:serviceaccount:b:two"]
+    assert by_token["Condition"] == {
+        "StringEquals": {f"{HOST}:aud": "sts.amazonaws.com", f"{HOST}:sub": subjects},
+    }
+    shared = f"arn:aws:iam::{ACCOUNT}:role/shared"
+    assert [each["service_account"] for each in made["pod_identities"]] == ["agent"]
+    assert made["no_pod_identities"][0] == {"namespace": "a", "service_account": "one"}
+    assert made["addon_roles"] == {"aws-ebs-csi-driver": "arn:given"}
+    assert eks_cluster_annotations(made["annotations"]) == f"a/one: {shared}; b/two: {shared}"
+
+
+def test_an_addon_that_gets_its_role_by_pod_identity_has_no_other() -> None:
+    identity = {"namespace": "kube-system", "service_account": "ebs-csi-controller-sa", "role_arn": "arn:given"}
+    assert wanted({"pod_identities": [identity]})["addon_roles"] == {"aws-ebs-csi-driver": ""}
+
+
+def test_the_trust_waits_for_the_issuer() -> None:
+    identities = [{"namespace": "a", "service_account": "one", "statements": [{"Effect": "Allow"}]}]
+    made = wanted({**IRSA, "issuer": "", "pod_identities": identities})
+    assert made["roles"][-1]["trust"] == {}
+    assert wanted({"pod_identities": identities})["roles"][-1]["trust"] != {}
+
+
+@pytest.mark.parametrize("identity", ["pod_identity", "irsa"])
+def test_argo_cd_has_a_choice_of_its_own(identity: str) -> None:
+    made = wanted({**IRSA, "name": "seoul", "argocd_identity": identity}, hub=HUB, is_hub=True)
+    by_token, by_agent = made["web_identities"], made["pod_identities"]
+    assert (len(by_token), len(by_agent)) == ((3, 0) if identity == "irsa" else (0, 3))
+    role = f"arn:aws:iam::{ACCOUNT}:role/seoul-argocd-hub"
+    assert made["argocd_role_arn"] == (role if identity == "irsa" else "")
+    # The collection makes these accounts, and annotates them itself.
+    assert made["annotations"] == []
 
 
 def test_an_unknown_policy_is_refused_with_those_there_are() -> None:
@@ -186,6 +282,9 @@ def test_identities_are_compared_by_their_role() -> None:
     assert details.identity_differences(wanted_, {("a", "one"): "arn:1"}) == []
     assert [each.action for each in details.identity_differences(wanted_, {("a", "one"): "arn:2"})] == ["update"]
     assert [each.action for each in details.identity_differences(wanted_, {})] == ["create"]
+    there: dict[tuple[str, str], str] = {("a", "one"): "arn:1"}
+    assert [each.action for each in details.identity_differences([], there, wanted_)] == ["delete"]
+    assert details.identity_differences([], {}, wanted_) == []
 
 
 UP: Object = {
@@ -250,6 +349,23 @@ def test_an_eks_spoke_is_registered_by_its_role() -> None:
     assert "token_lifetime" not in found
     assert registered(cluster_registration_options={"credential": "bearer_token"})["credential"] == "bearer_token"
     assert "aws" not in registered(cluster_argocd_role_arn="")
+
+
+def test_argo_cd_that_aws_runs_knows_clusters_by_their_arns() -> None:
+    arns = {name: f"arn:aws:eks:r:{ACCOUNT}:cluster/{name}" for name in ("seoul", "tokyo")}
+    hosts = {
+        name: {"cluster_name": name, "cluster_present": True, "cluster_provider_used": "eks", "cluster_arn": arn}
+        for name, arn in arns.items()
+    }
+    options: Object = {"hub": "seoul", "by_arn": True, "defaults": {"token_lifetime": "30d"}}
+    found = registration_clusters(["tokyo"], hostvars=hosts, **options)["clusters"]
+    assert [each["server"] for each in found] == list(arns.values())
+    assert [sorted(each) for each in found] == [["annotations", "labels", "name", "server"]] * 2
+    without_hub = registration_clusters(["tokyo"], hostvars=hosts, with_hub=False, **options)["clusters"]
+    assert [each["name"] for each in without_hub] == ["tokyo"]
+    hosts["tokyo"]["cluster_provider_used"] = "kind"
+    with pytest.raises(AnsibleFilterError, match="which reaches EKS clusters only, and tokyo is not known as one"):
+        registration_clusters(["tokyo"], hostvars=hosts, **options)
 
 
 # Inventories

@@ -79,6 +79,17 @@ def test_differences(actual: Role | None, kinds: list[str]) -> None:
     assert [each.kind for each in plan("seoul", [wanted], {"r": actual} if actual else {})] == kinds
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_role_whose_trust_is_not_known_yet_waits(there: bool) -> None:
+    tags = {OWNER: "seoul"}
+    wanted = Role("r", {}, (), {"read": READ}, tags)
+    found = {"r": Role("r", TRUST, (), {}, tags)} if there else {}
+    role, policy = plan("seoul", [wanted], found)
+    assert (role.kind, role.ready, policy.ready) == ("role", False, there)
+    assert role.after is not None
+    assert role.after["trust"] == "(known once the cluster is there)"
+
+
 def test_it_converges(aws: str, make_task: t.Callable[..., t.Any]) -> None:
     def look(*roles: Object) -> Object:
         options = {"inline_policies": {}, "description": "", "path": "/"}

@@ -199,3 +199,21 @@ def test_variables_are_not_changed() -> None:
     given = {"metadata": {"name": "shop"}, "spec": {"project": "x"}}
     gitops_definitions({}, applications=[given])
     assert given == {"metadata": {"name": "shop"}, "spec": {"project": "x"}}
+
+
+def test_applications_that_name_no_cluster_are_the_hubs() -> None:
+    further = [{"name": "web"}, {"name": "there", "destination": {"name": "tokyo", "namespace": "web"}}]
+    for cluster, expected in (
+        ("", {"server": "https://kubernetes.default.svc", "namespace": "cd"}),
+        ("seoul", {"name": "seoul", "namespace": "cd"}),
+    ):
+        found = gitops_definitions(ROOT, namespace="cd", cluster=cluster, applications=further)["applications"]
+        destinations = [item["spec"]["destination"] for item in found]
+        assert destinations == [expected, expected, {"name": "tokyo", "namespace": "web"}]
+
+
+def test_projects_of_an_argo_cd_that_aws_runs_name_its_namespace() -> None:
+    given = [{"name": "a"}, {"name": "b", "spec": {"sourceNamespaces": ["cd", "other"]}}]
+    for cluster, expected in (("", [None, ["cd", "other"]]), ("seoul", [["cd"], ["cd", "other"]])):
+        projects = gitops_definitions({}, namespace="cd", cluster=cluster, projects=given)["projects"]
+        assert [item["spec"].get("sourceNamespaces") for item in projects] == expected

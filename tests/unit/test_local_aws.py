@@ -12,6 +12,7 @@ import typing as t
 import pytest
 from lookalike import Lookalike, refused
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_installed as installed
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_nodes as machines
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_process
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._dev_cluster_kwok_config import configuration
@@ -286,3 +287,11 @@ def test_an_issuer_takes_the_place_of_kwoks_own() -> None:
     arguments = {item["key"]: item for item in patch["extraArgs"]}
     assert arguments["service-account-issuer"]["override"]
     assert "override" not in arguments["v"]
+
+
+def test_of_a_manifest_only_definitions_are_put_on_a_cluster(tmp_path: pathlib.Path) -> None:
+    kinds = ("CustomResourceDefinition", "ServiceAccount", "CustomResourceDefinition")
+    documents = [f"apiVersion: v1\nkind: {kind}\nmetadata:\n  name: n{number}\n" for number, kind in enumerate(kinds)]
+    manifest = tmp_path / "install.yaml"
+    manifest.write_text("---\n".join(documents))
+    assert [item["metadata"]["name"] for item in installed.definitions(str(manifest))] == ["n0", "n2"]

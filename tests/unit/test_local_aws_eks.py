@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from lookalike import ACCOUNT, Lookalike, refused
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_eks as eks_engine
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_aws_eks_capabilities as capabilities
 
 POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 IDC = {"awsIdc": {"idcInstanceArn": "arn:aws:sso:::instance/ssoins-1234567890abcdef"}}
@@ -147,6 +148,33 @@ def walk_capability(aws: Lookalike, eks: t.Any, role: str) -> None:
     )
     made = aws.becomes("ACTIVE", lambda: eks.describe_capability(**CAPABLE)["capability"])
     assert made["configuration"]["argoCd"]["rbacRoleMappings"] == [mapping]
+
+
+def test_a_capability_tells_which_clusters_do_not_let_it_in(aws: Lookalike) -> None:
+    eks, role = aws.client("eks"), aws.role("capability", {"Service": "capabilities.eks.amazonaws.com"})
+    arn = aws.cluster()["arn"]
+    eks.create_capability(
+        type="ARGOCD", roleArn=role, configuration={"argoCd": IDC}, deletePropagationPolicy="RETAIN", **CAPABLE
+    )
+    aws.becomes("ACTIVE", lambda: eks.describe_capability(**CAPABLE)["capability"])
+    (seoul,) = aws.world.clusters.values()
+
+    def told(*registered: str) -> list[tuple[str, str]]:
+        capabilities.report(aws.world, seoul, registered)
+        issues = eks.describe_capability(**CAPABLE)["capability"]["health"]["issues"]
+        return [(issue["code"], issue["message"]) for issue in issues]
+
+    held = eks.list_associated_access_policies(principalArn=role, **OF)["associatedAccessPolicies"]
+    scopes = {item["policyArn"].rpartition("/")[2]: item["accessScope"]["namespaces"] for item in held}
+    assert scopes == {"AmazonEKSArgoCDPolicy": ["argocd"], "AmazonEKSArgoCDClusterPolicy": []}
+    assert told() == []
+    assert told(arn) == [("AccessDenied", f"{role} has no rights on {arn}.")]
+    assert [code for code, _ in told("https://kubernetes.default.svc", f"{arn}2")] == ["ClusterUnreachable"] * 2
+    policy = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"
+    eks.associate_access_policy(principalArn=role, policyArn=policy, accessScope={"type": "cluster"}, **OF)
+    assert told(arn) == []
+    eks.delete_access_entry(principalArn=role, **OF)
+    assert told(arn) == [("AccessDenied", f"{role} has no access entry on {arn}.")]
 
 
 def walk_tags(eks: t.Any, cluster: dict[str, t.Any]) -> None:

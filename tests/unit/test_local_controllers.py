@@ -12,6 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_controllers as controllers
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_controllers_tokens as keeper
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _workload
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_controllers_kubeconfig import for_namespace
@@ -226,6 +227,80 @@ def test_known_hosts_come_from_the_cluster() -> None:
     made = processes(container("argocd-repo-server", mounts=mounts))["argocd-repo-server"]
     assert made["files"] == {"kubeconfig": "{}", "ssh/ssh_known_hosts": "h"}
     assert made["environment"]["ARGOCD_SSH_DATA_PATH"] == "/set/argocd-repo-server/ssh"
+
+
+POD_IDENTITY = "http://127.0.0.1:24566/local-aws/pod-identity/ap-northeast-2/seoul/argocd"
+HUB_ROLE = "arn:aws:iam::123456789012:role/seoul-argocd-hub"
+TALKING = {"argocd-application-controller", "argocd-applicationset-controller", "argocd-server"}
+
+
+def aws_variables(made: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, str]]:
+    return {
+        name: {key: value for key, value in process.get("environment", {}).items() if key.startswith("AWS_")}
+        for name, process in made.items()
+    }
+
+
+def test_by_pod_identity_each_asks_for_its_own_account() -> None:
+    made = processes(*ALL, pod_identity=POD_IDENTITY, region="ap-northeast-2")
+    found = aws_variables(made)["argocd-server"]
+    assert found["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == f"{POD_IDENTITY}/argocd-server"
+    assert (found["AWS_ENDPOINT_URL"], found["AWS_REGION"]) == ("http://127.0.0.1:24566", "ap-northeast-2")
+    assert controllers.TOKENS not in made
+
+
+def test_by_irsa_those_that_talk_to_clusters_have_tokens_in_files() -> None:
+    made = processes(*ALL, pod_identity=POD_IDENTITY, web_identity=HUB_ROLE, region="ap-northeast-2", namespace="cd")
+    found = aws_variables(made)
+    assert {name for name, variables in found.items() if "AWS_ROLE_ARN" in variables} == TALKING
+    assert not [name for name, variables in found.items() if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in variables]
+    variables = found["argocd-server"]
+    assert variables["AWS_ROLE_ARN"] == HUB_ROLE
+    assert variables["AWS_ENDPOINT_URL"] == variables["AWS_ENDPOINT_URL_STS"] == "http://127.0.0.1:24566"
+    folder = f"/set/{controllers.TOKENS}/tokens"
+    assert variables["AWS_WEB_IDENTITY_TOKEN_FILE"] == f"{folder}/argocd-server"
+    tokens = made[controllers.TOKENS]
+    assert tokens["command"][1:3] == ["-m", f"{controllers.__name__}_tokens"]
+    assert {*tokens["command"]} > {"--directory", folder, "--namespace", "cd", *TALKING}
+    assert tokens["folders"] == ["tokens"]
+
+
+class Cluster:
+    """Gives tokens, after some failures."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.asked: list[tuple[str, str, t.Any]] = []
+
+    def request(self, method: str, path: str, body: t.Any) -> t.Any:
+        if self.failures:
+            self.failures -= 1
+            raise HubspokeError("No answer from the API server.", "")
+        self.asked.append((method, path, body))
+        return {"status": {"token": f"token-{len(self.asked)}"}}
+
+
+class Ended(Exception):
+    """The process is told to end."""
+
+
+def test_tokens_are_for_their_owner_only_and_renewed_before_they_end(tmp_path: pathlib.Path) -> None:
+    cluster, slept = Cluster(failures=2), list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 4:
+            raise Ended
+
+    with pytest.raises(Ended):
+        keeper.keep(lambda: cluster, "argocd", ["argocd-server"], str(tmp_path), sleep)
+    assert slept[:2] == [2.0, 4.0]
+    assert all(seconds < keeper.LIFETIME / 2 for seconds in slept[2:])
+    method, path, body = cluster.asked[0]
+    assert (method, path) == ("POST", "/api/v1/namespaces/argocd/serviceaccounts/argocd-server/token")
+    assert body["spec"] == {"audiences": ["sts.amazonaws.com"], "expirationSeconds": 3600}
+    (file,) = tmp_path.iterdir()
+    assert (file.name, file.read_text(), file.stat().st_mode & 0o777) == ("argocd-server", "token-2", 0o600)
 
 
 def test_missing_objects_are_listed_once() -> None:

@@ -450,6 +450,6 @@ def test_only_clusters_of_eks_are_looked_at() -> None:
     others = survey(cloud, Host("dev", {"cluster_provider": "kwok"}, provider="kwok"))
     names = ("aws ", "eks ")
     mine = [check for check in _preflight_checks.CHECKS if check.name.startswith(names)]
-    assert len(mine) == 10
+    assert len(mine) == 11
     assert [finding for check in mine for finding in check.run(others)] == []
     assert cloud.asked == []

@@ -196,7 +196,7 @@ def test_a_server_that_takes_its_time_is_left_alone(
 ) -> None:
     start = time.monotonic()
     assert connection.read(None, "argocd", serve(answer).url, timeout=0.4) is None
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 2.5
 
 
 @pytest.mark.parametrize("limit", ["_LARGEST", "_LONGEST_LINE"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from unit.registration_world import ACCOUNT, BINDING, LOCK, ROLE, UNLOCK, World
+from unit.registration_world import ACCOUNT, BINDING, LOCK, ROLE, UNLOCK, World, jwt
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import FULL
 
@@ -109,3 +109,12 @@ def test_a_former_account_that_cannot_be_removed_is_told(world: World) -> None:
     done = world.one(world.wanted(**then))
     assert done.warnings == ["its former account could not be removed from the spoke: no DELETE"]
     assert world.secrets["tokyo"].token == "theirs"
+
+
+def test_an_account_that_something_else_registered_stays_though_it_is_not_used_any_more(world: World) -> None:
+    for path in (ROLE, ACCOUNT, BINDING):
+        world.spoke().put(path, {"metadata": {"name": path.rpartition("/")[2]}})
+    world.by_hand("tokyo", bearerToken=jwt(sub="system:serviceaccount:kube-system:argocd-manager"))
+    done = world.one(world.wanted(account={"name": "other"}), owner="")
+    assert (done.action, world.secrets["tokyo"].account) == ("updated", "kube-system/other")
+    assert {ROLE, ACCOUNT, BINDING} <= set(world.spoke().items)

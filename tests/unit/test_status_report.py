@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.hubspoke.bootstrap.plugins.filter.bootstrap_summary import bootstrap_summary
 from ansible_collections.hubspoke.bootstrap.plugins.filter.status_report import status_report
+from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.status import OF_A_REHEARSAL
 
 CLUSTER = {
     "name": "dev",
@@ -233,6 +234,15 @@ def test_summary_says_what_exists_and_how_to_go_on() -> None:
         assert part in text
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_summary_of_a_rehearsal_names_what_sets_its_environment(check_mode: bool) -> None:
+    text = summary(rehearsal=True, check_mode=check_mode)
+    assert "make rehearse-status" in text
+    assert "make rehearse-teardown" in text
+    assert "ansible-playbook" not in text
+    assert text.replace("make rehearse-", "").count("make rehearse") == check_mode
+
+
 def test_summary_of_a_sample_that_is_copied_into_the_cluster() -> None:
     text = summary(sample={"path": "/state/sample", "url": "git://sample-repository.x.svc/sample.git"})
     assert "commit to /state/sample; run the bootstrap again" in text
@@ -266,3 +276,23 @@ def test_summary_of_a_check_on_nothing() -> None:
     assert text.startswith("This was a check: nothing was changed.\n")
     assert "ansible-playbook hubspoke.bootstrap.bootstrap -i 'my inventory'" in text
     assert "KUBECONFIG" not in text
+
+
+def test_argo_cd_that_aws_runs() -> None:
+    address = "https://0123.eks-capabilities.ap-northeast-2.amazonaws.com"
+    capability = {"name": "argocd", "status": "ACTIVE", "version": "3.1", "argo_cd": {"server_url": address}}
+    eks = {**CLUSTER, "provider": "eks", "simulated": False}
+    nothing = {"installed": False}
+    found = host(cluster={"cluster": eks}, argocd=nothing, capability={"capability": capability})
+    text = status_report([found])
+    assert f"ARGO CD\n  3.1, run by AWS as capability argocd: ACTIVE\n  {address}" in text
+    assert "processes" not in text
+    assert f"3.1, run by AWS (ACTIVE), {address}" in bootstrap_summary([found])
+    assert OF_A_REHEARSAL not in text + bootstrap_summary([found])
+    rehearsed = host(
+        cluster={"cluster": {**eks, "simulated": True}}, argocd=nothing, capability={"capability": capability}
+    )
+    assert OF_A_REHEARSAL in status_report([rehearsed])
+    assert OF_A_REHEARSAL in bootstrap_summary([rehearsed])
+    both = host(cluster={"cluster": eks}, argocd=ARGOCD, capability={"capability": capability})
+    assert "both reconcile the same Applications" in status_report([both])

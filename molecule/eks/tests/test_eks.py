@@ -20,6 +20,9 @@ from rehearsed import HUB, REGIONS, SPOKE
 os.environ.update(rehearsed.environment())
 
 MOST_CALLS = 60
+LATER = ("--extra-vars=cluster_version=1.35", "--extra-vars=eks_cluster_identity=irsa")
+"""An upgrade, and IRSA in place of Pod Identity: in one run, since runs are what takes time here."""
+ARGOCD_ACCOUNTS = ("argocd-application-controller", "argocd-applicationset-controller", "argocd-server")
 SPOKE_ROLE = f"arn:aws:iam::123456789012:role/{SPOKE}-argocd-spoke"
 
 
@@ -86,8 +89,12 @@ def test_argo_cd_brought_the_service_to_both_regions() -> None:
 
 
 def test_another_run_asks_little_and_writes_nothing() -> None:
+    _repeat()
+
+
+def _repeat(*arguments: str) -> None:
     rehearsed.calls("DELETE")
-    output, changed = bootstrapped.play("bootstrap.yml")
+    output, changed = bootstrapped.play("playbooks/rehearse.yml", *arguments)
     assert changed == 0, output
     found = rehearsed.calls()
     assert found["writes"] == 0
@@ -119,16 +126,14 @@ def test_a_skipped_version_is_refused_with_the_way() -> None:
 
 
 def test_an_upgrade_takes_everything_along() -> None:
-    upgrade = "--extra-vars=cluster_version=1.35"
-    output, changed = bootstrapped.play("bootstrap.yml", upgrade, "--check", "--diff")
+    output, changed = bootstrapped.play("bootstrap.yml", *LATER, "--check", "--diff")
     assert changed >= 2, output
     assert "1.35" in output
     assert _versions() == {HUB: {"1.34"}, SPOKE: {"1.34"}}
-    output, changed = bootstrapped.play("bootstrap.yml", upgrade)
+    output, changed = bootstrapped.play("bootstrap.yml", *LATER)
     assert changed >= 2, output
     assert _versions() == {HUB: {"1.35"}, SPOKE: {"1.35"}}
-    output, changed = bootstrapped.play("bootstrap.yml", upgrade)
-    assert changed == 0, output
+    _repeat(*LATER)
 
 
 def _versions() -> dict[str, set[str]]:
@@ -139,3 +144,38 @@ def _versions() -> dict[str, set[str]]:
         nodes = eks.describe_nodegroup(clusterName=cluster, nodegroupName="general")["nodegroup"]
         found[cluster] = {eks.describe_cluster(name=cluster)["cluster"]["version"], nodes["version"]}
     return found
+
+
+def test_service_accounts_have_their_roles_by_tokens_since() -> None:
+    issuers = {
+        _client("eks", each).describe_cluster(name=each)["cluster"]["identity"]["oidc"]["issuer"] for each in REGIONS
+    }
+    providers = _client("iam", HUB).list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    assert {f"https://{each['Arn'].partition('/')[2]}" for each in providers} == issuers
+    for cluster in REGIONS:
+        eks = _client("eks", cluster)
+        assert eks.list_pod_identity_associations(clusterName=cluster)["associations"] == []
+        addon = eks.describe_addon(clusterName=cluster, addonName="aws-ebs-csi-driver")["addon"]
+        assert addon["serviceAccountRoleArn"].endswith(f":role/{cluster}-ebs-csi-controller-sa")
+    tokens = bootstrapped.STATE / "processes" / HUB / "argocd-web-identity/tokens"
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tokens.iterdir() if not path.name.startswith(".")}
+    assert modes == dict.fromkeys(ARGOCD_ACCOUNTS, 0o600)
+    named = {
+        each["metadata"]["name"]: (each["metadata"].get("annotations") or {}).get("eks.amazonaws.com/role-arn")
+        for each in bootstrapped.objects("v1", "ServiceAccount", "argocd", HUB)
+    }
+    role = f"arn:aws:iam::123456789012:role/{HUB}-argocd-hub"
+    assert {name for name, arn in named.items() if arn == role} == set(ARGOCD_ACCOUNTS)
+
+
+def test_with_that_argo_cd_still_reaches_tokyo() -> None:
+    deployments = bootstrapped.api(SPOKE).resources.get(api_version="apps/v1", kind="Deployment")
+    before = deployments.get(name="lionpay-auth", namespace="lionpay").metadata.uid
+    deployments.delete(name="lionpay-auth", namespace="lionpay")
+
+    def made_anew() -> bool:
+        found = bootstrapped.objects("apps/v1", "Deployment", "lionpay", SPOKE)
+        return any(each["metadata"]["name"] == "lionpay-auth" and each["metadata"]["uid"] != before for each in found)
+
+    fleet.wait_for(made_anew)
+    fleet.wait_for(lambda: set(_applications().values()) == {("Synced", "Healthy")})

@@ -1,0 +1,125 @@
+# Copyright: hubspoke.bootstrap contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Check of the encrypted files: the key that is there, and what the files say of themselves. Nothing is decrypted."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._age_key import short
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey, counted
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import STALE, Problem
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import Survey as Files
+
+NAME = "secrets"
+ROOT, KEY, LIST = "sops_age_root", "sops_age_key_file", "sops_age_secrets"
+_SHOWN = 5
+_NEW = "age-keygen -o ~/.config/sops/age/keys.txt, then let one of them add you: make secrets-rotate ADD=age1..."
+
+
+def secrets(survey: Survey) -> Iterator[Finding]:
+    """The files of each folder once, whichever hosts name it; then what each host wants of them."""
+    seen: dict[tuple[str, str], Files | None] = {}
+    for host in survey.hosts:
+        root = os.path.expanduser(host.text(ROOT))
+        if not root:
+            continue
+        place = (root, host.text(KEY))
+        if place not in seen:
+            seen[place] = _files(root, host, survey.probe)
+            yield from _folder(seen[place], root, host, survey.probe)
+        files = seen[place]
+        if files:
+            yield from _wanted(files, root, host)
+
+
+def _files(root: str, host: Host, probe: t.Any) -> Files | None:
+    if not probe.is_folder(root):
+        return None
+    try:
+        found: Files = probe.encrypted_files(root, host.get("sops_age_patterns") or [])
+    except HubspokeError:
+        return None
+    return found
+
+
+def _folder(files: Files | None, root: str, host: Host, probe: t.Any) -> Iterator[Finding]:
+    """What is wrong with the key, the rules and the files."""
+    if files is None:
+        yield from _unreadable(root, host, probe)
+        return
+    path = os.path.expanduser(host.text(KEY))
+    try:
+        key = probe.age_key(path)
+    except HubspokeError as error:
+        yield _failure(error.message, KEY, error.remedy)
+        return
+    wanted = host.text("sops_age_recipient")
+    if key and wanted and wanted not in key.recipients:
+        mine = ", ".join(map(short, key.recipients))
+        remedy = "Name the right key file, or restore that key."
+        yield _failure(f"the key at {key.source} is that of {mine}, not of {short(wanted)}", KEY, remedy)
+    if key is None:
+        yield from _no_key(files, host)
+    problems = files.problems(key.recipients if key else None)
+    yield from _shown(problems)
+    if key and not problems:
+        number = counted(len(files.documents), "encrypted file")
+        yield Finding(
+            NAME, f"{number} in {root}, for {', '.join(map(short, key.recipients))} ({key.source}) among others"
+        )
+
+
+def _unreadable(root: str, host: Host, probe: t.Any) -> Iterator[Finding]:
+    if not probe.is_folder(root):
+        yield _failure(f"there is no folder {root}", ROOT, "Set it to the folder of your .sops.yaml.")
+        return
+    try:
+        probe.encrypted_files(root, host.get("sops_age_patterns") or [])
+    except HubspokeError as error:
+        yield _failure(error.message, ROOT, error.remedy)
+
+
+def _no_key(files: Files, host: Host) -> Iterator[Finding]:
+    # What only a KMS opens is no matter of this key.
+    mine = [item for item in files.documents if item.encrypted and not item.others]
+    if mine:
+        theirs = ", ".join(short(each) for each in mine[0].recipients)
+        found = f"there is no private key, and {mine[0].path} is encrypted for {theirs}"
+        yield _failure(found, KEY, f"Restore yours from its backup. Whoever has none yet: {_NEW}")
+    elif host.get("sops_age_generate") is False:
+        yield _failure("there is no private key", KEY, "Put it there, mode 0600.")
+    else:
+        yield Finding(NAME, "there is no private key yet; one is made")
+
+
+def _shown(problems: list[Problem]) -> Iterator[Finding]:
+    for problem in problems[:_SHOWN]:
+        verdict: t.Any = "warn" if problem.kind == STALE else "fail"
+        yield Finding(NAME, f"{problem.path}: {problem.found}", verdict, ROOT, problem.remedy)
+    if len(problems) > _SHOWN:
+        yield Finding(
+            NAME, f"{len(problems) - _SHOWN} more like these", "warn", ROOT, "See them all: make secrets-check."
+        )
+
+
+def _wanted(files: Files, root: str, host: Host) -> Iterator[Finding]:
+    """Whether what the host wants as Secrets is there."""
+    known = {item.path for item in files.documents}
+    for entry in host.get(LIST) or []:
+        path = os.path.relpath(os.path.join(root, os.path.expanduser(str(entry.get("file") or ""))), root)
+        if path in known:
+            continue
+        if os.path.isfile(os.path.join(root, path)):
+            found, remedy = f"{path} fits none of sops_age_patterns, so that nobody checks it", "Rename it."
+        else:
+            found, remedy = f"there is no {path} in {root}", "Correct the path, relative to sops_age_root."
+        yield replace(_failure(found, LIST, remedy), hosts=(host.name,))
+
+
+def _failure(found: str, variable: str, remedy: str) -> Finding:
+    return Finding(NAME, found.rstrip("."), "fail", variable, remedy)
