@@ -127,7 +127,8 @@ def changed(run: Run) -> list[str]:
 
 def failure(run: Run) -> str:
     assert run.code != 0, run.output[-6000:]
-    return str(next(line["result"]["msg"] for line in reversed(run.lines) if line["result"].get("failed")))
+    (failed,) = (line for line in run.lines if line["status"] == "failed")
+    return str(failed["result"]["msg"])
 
 
 @pytest.fixture(scope="module")

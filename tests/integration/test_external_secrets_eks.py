@@ -95,7 +95,7 @@ def test_by_pod_identity(
     try:
         without = run(role_task, external_secrets_wait_timeout=30)
         assert without.code != 0
-        message = str(next(line["result"]["msg"] for line in reversed(without.lines) if line["result"].get("failed")))
+        (message,) = (line["result"]["msg"] for line in without.lines if line["status"] == "failed")
         assert message.startswith("Not every store is ready after 30 s. ClusterSecretStore aws-secrets-store: ")
         assert "EKS Pod Identity association" in message
 
