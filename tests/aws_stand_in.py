@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A moto server on loopback for tests, with what moto lets pass refused as AWS refuses it.
 
-What is asked of it is counted. Access keys that begin EXPIRED or INVALID, regions that are not enabled, roles whose
+What is asked of it is counted. Access keys that begin EXPIRED, INVALID or SKEWED (as if a clock were wrong), regions that are not enabled, roles whose
 name begins with `closed`, and operations that are named as denied are refused; a part of all requests is throttled.
 It has the two lists of versions that moto's EKS has not, logins to ECR that last, and no capabilities.
 """
@@ -63,6 +63,11 @@ class Behaviour:
         if key.startswith("EXPIRED"):
             code = "ExpiredToken" if service in ("sts", "ec2") else "ExpiredTokenException"
             return code, "The security token included in the request is expired"
+        if key.startswith("SKEWED"):
+            return (
+                "InvalidSignatureException",
+                "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z",
+            )
         if key.startswith("INVALID") or region not in self.regions:
             return unknown, "The security token included in the request is invalid."
         if operation in self.denied:

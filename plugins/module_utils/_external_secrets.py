@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
@@ -76,6 +77,7 @@ class ExternalSecrets:
             if not lacking:
                 return
             if time.monotonic() > deadline:
+                lacking = [self._with_origin(each) for each in lacking]
                 raise HubspokeError(
                     f"{_WHAT[stage]} after {timeout:.0f} s. {sentences(lacking)}",
                     remedies(lacking),
@@ -119,6 +121,19 @@ class ExternalSecrets:
             there = live and state.of_object({**live, "kind": kind}, self._events)
             states.append(there or state.absent(kind, namespace, name))
         return states
+
+    def _with_origin(self, lacking: State) -> State:
+        """An ExternalSecret that names one store for all it takes, with what that store reads."""
+        live = lacking.kind == "ExternalSecret" and self._get(lacking.kind, lacking.namespace, lacking.name)
+        reference = live and live["spec"].get("secretStoreRef")
+        if not reference:
+            return lacking
+        kind = reference.get("kind") or "SecretStore"
+        store = self._get(kind, "" if kind == "ClusterSecretStore" else lacking.namespace, reference["name"])
+        return dataclasses.replace(lacking, origin=state.origin({**store, "kind": kind})) if store else lacking
+
+    def _get(self, kind: str, namespace: str, name: str) -> Object | None:
+        return self._kube.get(API[kind], kind, name, namespace)
 
     def _events(self, live: Object) -> list[Object]:
         # Those about what has no namespace are in this one.

@@ -23,6 +23,11 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "comes by an EKS Pod Identity association, which jwt knows nothing of.",
     ),
     (
+        r"No pod identity association|EC2 IMDS|failed to load credentials|no valid providers|NoCredentialProviders",
+        "The controller has no credentials: give its service account an EKS Pod Identity association or a role, and "
+        "start its pods anew, which get them only when they start.",
+    ),
+    (
         r"InvalidIdentityToken|No OpenIDConnect provider",
         "Make the cluster's OIDC issuer an identity provider of the account, or use EKS Pod Identity.",
     ),
@@ -63,11 +68,6 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "The credentials of the store are not known to AWS: correct them.",
     ),
     (
-        r"EC2 IMDS|failed to refresh cached credentials|no valid providers|NoCredentialProviders",
-        "The controller has no credentials: give its service account an EKS Pod Identity association or a role, and "
-        "start its pods anew, which get them only when they start.",
-    ),
-    (
         r"no such host|connection refused|i/o timeout|deadline exceeded",
         "The service cannot be reached from the cluster: check network, proxy, endpoints, and the region of the store.",
     ),
@@ -88,6 +88,7 @@ class State:
 
     :arg reason: The word that it gives itself.
     :arg message: What it says of itself, or what its last warning says where that tells more.
+    :arg origin: Where an ExternalSecret reads from.
     """
 
     kind: str
@@ -97,6 +98,7 @@ class State:
     reason: str = ""
     message: str = ""
     remedy: str = ""
+    origin: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
@@ -105,7 +107,8 @@ class State:
     def sentence(self) -> str:
         """What is wrong with it, for people."""
         because = ": ".join(filter(None, (self.reason, self.message.rstrip("."))))
-        return f"{self}: {because or 'not ready'}."
+        origin = f" (read from {self.origin})" if self.origin else ""
+        return f"{self}: {because or 'not ready'}{origin}."
 
     def result(self) -> dict[str, t.Any]:
         """As a module returns it."""
@@ -144,6 +147,13 @@ def of_object(live: Object, events: t.Callable[[Object], list[Object]]) -> State
     # The condition says no more than that it could not: why is in the event.
     message = tidy(last_warning(events(live)) or condition.get("message", ""))
     return State(kind, namespace, name, False, condition.get("reason", ""), message, remedy(message))
+
+
+def origin(store: Object) -> str:
+    """A store, with what of a provider it reads: a name that is right may well be looked for in the wrong region."""
+    name = f"{store['kind']} {store['metadata']['name']}"
+    ((provider, settings),) = store["spec"]["provider"].items()
+    return f"{name}, {settings['service']} of {settings['region']}" if provider == "aws" else f"{name}, {provider}"
 
 
 def of_definition(live: Object) -> State:

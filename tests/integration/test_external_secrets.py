@@ -175,30 +175,63 @@ def test_a_newer_value_arrives_and_stays(bootstrapped: World) -> None:
     assert bootstrapped.secret("wealist-prod", "wealist-shared-secret") == newer
 
 
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        ({"extract": ["none/such"]}, ["Secret does not exist", "the store's region"]),
-        ({"extract": ["plain"]}, ["unable to unmarshal secret plain", "no JSON object"]),
-        (
-            {"data": {"a": {"key": "wealist/prod/shared", "property": "no"}}},
-            ["key no does not exist", "Correct the property"],
-        ),
-        ({"extract": ["deleted"]}, ["marked deleted", "restore-secret"]),
-    ],
+def static(name: str, key: str = KEYS["access_key_id"], **fields: t.Any) -> Object:
+    return {**DEVELOPMENT, "name": name, "credentials": {**KEYS, "access_key_id": key}, **fields}
+
+
+STORES = [
+    DEVELOPMENT,
+    static("elsewhere", region="us-east-1"),
+    static("skewed", "SKEWED"),
+    static("expired", "EXPIRED"),
+]
+BROKEN = {
+    "missing": ({"extract": ["none/such"]}, "Secret does not exist"),
+    "text": ({"extract": ["plain"]}, "unable to unmarshal secret plain"),
+    "lacking": (
+        {"data": {"a": {"key": "wealist/prod/shared", "property": "no"}}},
+        "key no does not exist in secret wealist/prod/shared",
+    ),
+    "deleted": ({"extract": ["deleted"]}, "marked deleted"),
+    "region": (
+        {"store": "elsewhere", "extract": ["wealist/prod/shared"]},
+        "Secret does not exist (read from ClusterSecretStore elsewhere, SecretsManager of us-east-1)",
+    ),
+    "clock": ({"store": "skewed", "extract": ["plain"]}, "Signature expired"),
+    "token": ({"store": "expired", "extract": ["plain"]}, "ExpiredToken"),
+}
+REMEDIES = (
+    "or correct its name or the store's region",
+    "The value is no JSON object",
+    "Correct the property",
+    "restore-secret",
+    "compare the clocks",
 )
-def test_the_reason_is_told(bootstrapped: World, entry: Object, words: list[str]) -> None:
-    names = {item["Name"] for item in bootstrapped.client.list_secrets(IncludePlannedDeletion=True)["SecretList"]}
-    if "plain" not in names:
-        bootstrapped.client.create_secret(Name="plain", SecretString="hello")
-        bootstrapped.client.create_secret(Name="deleted", SecretString="{}")
-        bootstrapped.client.delete_secret(SecretId="deleted", RecoveryWindowInDays=7)
-    broken = {"name": "broken", "namespace": "wealist-prod", "store": STORE, **entry}
-    run = bootstrapped.apply(stores=[DEVELOPMENT], external_secrets=[SECRET, broken], wait_timeout=6, install=False)
+
+
+def test_the_reason_is_told(bootstrapped: World) -> None:
+    bootstrapped.client.create_secret(Name="plain", SecretString="hello")
+    bootstrapped.client.create_secret(Name="deleted", SecretString="{}")
+    bootstrapped.client.delete_secret(SecretId="deleted", RecoveryWindowInDays=7)
+    common = {"namespace": "wealist-prod", "store": STORE}
+    broken = [{**common, "name": name, **entry} for name, (entry, _reason) in BROKEN.items()]
+    run = bootstrapped.apply(stores=STORES, external_secrets=[SECRET, *broken], wait_timeout=8)
     message = failure(run)
-    assert message.startswith("Not every ExternalSecret is synced after 6 s. ExternalSecret wealist-prod/broken: ")
-    for word in words:
-        assert word in message
+    assert message.startswith("Not every ExternalSecret is synced after 8 s. ExternalSecret wealist-prod/")
+    sentences = message.split("ExternalSecret wealist-prod/")[1:]
+    told = {sentence.partition(":")[0]: sentence for sentence in sentences}
+    assert {name: reason for name, (_entry, reason) in BROKEN.items() if reason not in told.get(name, "")} == {}
+    assert set(told) == set(BROKEN)
+    assert [words for words in REMEDIES if words not in message] == []
+    assert CANARY not in run.output
+
+
+def test_a_store_whose_role_is_denied(bootstrapped: World) -> None:
+    store = static("closed", role="arn:aws:iam::123456789012:role/closed")
+    message = failure(bootstrapped.apply(stores=[store], wait_timeout=6))
+    assert message.startswith("Not every store is ready after 6 s. ClusterSecretStore closed: InvalidProviderConfig: ")
+    assert "sts:AssumeRole" in message
+    assert "trust policy has to admit" in message
 
 
 def test_a_denied_role_shows_why(bootstrapped: World) -> None:

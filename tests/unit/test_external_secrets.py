@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 import pytest
@@ -232,6 +233,10 @@ def test_one_that_nobody_has_looked_at() -> None:
             "InvalidRequestException: You can't perform this operation: it was marked for deletion",
             "restore",
         ),
+        (
+            "failed to refresh cached credentials, ResourceNotFoundException: No pod identity association for service",
+            "EKS Pod Identity association",
+        ),
         ("key password does not exist in secret db", "property"),
         ("unable to unmarshal secret db: invalid character 'h'", "JSON"),
         ("Secret does not exist", "region"),
@@ -263,6 +268,39 @@ def test_webhooks() -> None:
     waiting = [{"endpoints": [{"conditions": {"ready": False}}]}, {"endpoints": None}]
     assert not state.of_webhook(webhook(), lambda *_: waiting).ready
     assert state.of_webhook(webhook("", "other"), lambda *_: []).ready
+
+
+@pytest.mark.parametrize(
+    ("provider", "words"),
+    [
+        ({"aws": {"service": "SecretsManager", "region": "us-east-1"}}, "SecretsManager of us-east-1"),
+        ({"vault": {"server": "https://vault"}}, "vault"),
+    ],
+)
+def test_where_an_external_secret_reads_from(provider: Object, words: str) -> None:
+    live = external_secret("False", secretStoreRef={"name": "s", "kind": "ClusterSecretStore"})
+    store = {"metadata": {"name": "s"}, "spec": {"provider": provider}}
+    known = {("ExternalSecret", "n"): live, ("ClusterSecretStore", ""): store}
+
+    class Cluster:
+        def find(self, *_kind: t.Any, refresh: bool) -> t.Any:
+            return types.SimpleNamespace(path=lambda *_names: "path")
+
+        def get_path(self, _path: str) -> Object:
+            return live
+
+        def get(self, _version: str, kind: str, _name: str, namespace: str) -> Object:
+            return known[kind, namespace]
+
+        def request(self, *_request: t.Any, query: Object) -> Object:
+            return {"items": [event("Secret does not exist", "2026-01-01T00:00:01Z")]}
+
+    found = engine.ExternalSecrets(
+        t.cast("t.Any", Cluster()), [{"kind": "ExternalSecret", "name": "e", "namespace": "n"}]
+    )
+    with pytest.raises(HubspokeError) as caught:
+        found.wait(["external_secrets"], -1, lambda line: None)
+    assert f"n/e: R: Secret does not exist (read from ClusterSecretStore s, {words}). Make it" in str(caught.value)
 
 
 def test_waiting_stops_at_the_first_stage_that_is_not_ready() -> None:
