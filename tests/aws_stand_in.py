@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A moto server on loopback for tests, with what moto lets pass refused as AWS refuses it.
 
-What is asked of it is counted. Access keys that begin EXPIRED, INVALID or SKEWED (as if a clock were wrong), regions that are not enabled, roles whose
-name begins with `closed`, and operations that are named as denied are refused; a part of all requests is throttled.
-It has the two lists of versions that moto's EKS has not, logins to ECR that last, and no capabilities.
+What is asked of it is counted. Access keys that begin EXPIRED, INVALID or SKEWED (as if a clock were wrong), regions
+that are not enabled, roles whose name begins with `closed`, and operations that are named as denied are refused; a part
+of all requests is throttled. It has the two lists of versions that moto's EKS has not, logins to ECR that last, and no
+capabilities.
 """
 
 from __future__ import annotations

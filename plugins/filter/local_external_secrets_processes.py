@@ -56,6 +56,12 @@ options:
     description: Address under which the process gets the AWS credentials of its service account, by appending its name.
     type: str
     default: ""
+  web_identity:
+    description:
+      - ARN of the role that it gets by tokens of its service account instead, as IRSA gives it to pods. A process of its own keeps
+        the tokens. With it O(pod_identity) only tells where AWS is.
+    type: str
+    default: ""
   region:
     description: Region of its requests to AWS where a store names none.
     type: str
@@ -76,7 +82,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The process, in a list; none where there is no controller.
+  description: The process, after the one that keeps its tokens where it needs them; none where there is no controller.
   type: list
   elements: dict
 """
@@ -100,6 +106,7 @@ def local_external_secrets_processes(
     environment: t.Mapping[str, t.Any] | None = None,
     endpoint: str = "",
     pod_identity: str = "",
+    web_identity: str = "",
     region: str = "",
 ) -> list[dict[str, t.Any]]:
     """The process, as local_processes takes it."""
@@ -113,6 +120,8 @@ def local_external_secrets_processes(
         environment=environment or {},
         endpoint=endpoint,
         pod_identity=pod_identity,
+        web_identity=web_identity,
+        namespace=namespace,
         region=region,
     )
     return engine.processes(containers, setting)

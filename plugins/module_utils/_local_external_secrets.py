@@ -10,7 +10,10 @@ import sys
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_web_identity
+
 NAME = "external-secrets"
+TOKENS = "external-secrets-web-identity"
 _LOCALHOST = "127.0.0.1"
 # The other programs of the same image.
 _OTHERS = ("webhook", "certcontroller")
@@ -30,6 +33,7 @@ class Setting:
     :arg port: The first of two ports.
     :arg endpoint: Address of what stands for AWS, empty for AWS itself.
     :arg pod_identity: Where it gets the AWS credentials of its service account, by appending its name.
+    :arg web_identity: ARN of the role that it gets by tokens of its service account instead.
     """
 
     program: str
@@ -39,16 +43,25 @@ class Setting:
     environment: t.Mapping[str, t.Any]
     endpoint: str = ""
     pod_identity: str = ""
+    web_identity: str = ""
+    namespace: str = NAME
     region: str = ""
 
 
 def processes(containers: t.Iterable[Container] | None, setting: Setting) -> list[dict[str, t.Any]]:
     """The process that stands for the controller's pod, as the module `local_processes` takes it; none without a pod.
 
+    Before it the one that keeps its tokens, where it gets its role by these.
+
     :arg containers: What `workload_info` found; None where that is not known yet (in check mode).
     """
     found = [{"args": [], "service_account": NAME}] if containers is None else list(filter(_is_controller, containers))
-    return [_process(found[0], setting)] if found else []
+    if not found:
+        return []
+    account = found[0].get("service_account") or NAME
+    by_token = setting.web_identity and setting.pod_identity
+    kept = _local_web_identity.keeper(TOKENS, setting.directory, setting.kubeconfig, setting.namespace, [account])
+    return [*([kept] if by_token else []), _process(found[0], account, setting)]
 
 
 def _is_controller(container: Container) -> bool:
@@ -56,7 +69,7 @@ def _is_controller(container: Container) -> bool:
     return container["replicas"] > 0 and NAME in container["image"] and not any(word in _OTHERS for word in words)
 
 
-def _process(container: Container, setting: Setting) -> dict[str, t.Any]:
+def _process(container: Container, account: str, setting: Setting) -> dict[str, t.Any]:
     folder = pathlib.Path(setting.directory) / NAME
     host = address(setting.directory)
     live, metrics = f"{host}:{setting.port}", f"{host}:{setting.port + 1}"
@@ -71,7 +84,7 @@ def _process(container: Container, setting: Setting) -> dict[str, t.Any]:
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "tmp"),
             "KUBECONFIG": str(folder / "kubeconfig"),
-            **_aws_environment(container, setting),
+            **_aws_environment(account, setting),
             **{str(key): str(value) for key, value in setting.environment.items()},
         },
         "secret_environment": dict(container.get("secret_environment", {})),
@@ -90,15 +103,18 @@ def address(directory: str) -> str:
     return f"127.{digest[0] % 254 + 1}.{digest[1]}.{digest[2] % 254 + 1}"
 
 
-def _aws_environment(container: Container, setting: Setting) -> dict[str, str]:
+def _aws_environment(account: str, setting: Setting) -> dict[str, str]:
     """Nothing of this machine's own credentials; those of the service account where something gives them out."""
     found = {"AWS_EC2_METADATA_DISABLED": "true"}
     if setting.endpoint:
         found |= dict.fromkeys(_ENDPOINTS, setting.endpoint)
     if setting.region:
         found["AWS_REGION"] = setting.region
-    if setting.pod_identity:
-        account = container.get("service_account") or NAME
+    if setting.pod_identity and setting.web_identity:
+        found |= _local_web_identity.environment(
+            TOKENS, setting.directory, account, setting.web_identity, setting.endpoint
+        )
+    elif setting.pod_identity:
         found["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{setting.pod_identity}/{account}"
         # Whoever reaches the address of a pod has no secret to show; the SDKs want something.
         found["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = account

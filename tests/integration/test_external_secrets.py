@@ -238,7 +238,7 @@ def test_a_denied_role_shows_why(bootstrapped: World) -> None:
     bootstrapped.aws.behaviour.denied = ("GetSecretValue",)
     denied = {**SECRET, "name": "denied", "target": "denied"}
     try:
-        run = bootstrapped.apply(stores=[DEVELOPMENT], external_secrets=[denied], wait_timeout=6, install=False)
+        run = bootstrapped.apply(stores=[DEVELOPMENT], external_secrets=[denied], wait_timeout=6)
     finally:
         bootstrapped.aws.behaviour.denied = ()
     message = failure(run)
@@ -266,7 +266,7 @@ def test_a_store_by_a_service_account(bootstrapped: World) -> None:
 def test_conditions_limit_namespaces(bootstrapped: World) -> None:
     store = {**DEVELOPMENT, "conditions": [{"namespaces": ["wealist-prod"]}]}
     elsewhere = {**SECRET, "name": "elsewhere", "namespace": "wealist-dev"}
-    run = bootstrapped.apply(stores=[store], external_secrets=[elsewhere], wait_timeout=6, install=False)
+    run = bootstrapped.apply(stores=[store], external_secrets=[elsewhere], wait_timeout=6)
     message = failure(run)
     assert "wealist-dev/elsewhere" in message
     assert "conditions of the store" in message
@@ -282,7 +282,7 @@ def test_pushed_secrets(bootstrapped: World) -> None:
     }
     made = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "made-here", "namespace": "wealist-prod"}}
     bootstrapped.kube.apply({**made, "stringData": {"k": "value"}}, "test")
-    run = bootstrapped.apply(stores=[DEVELOPMENT], push_secrets=[pushed], install=False)
+    run = bootstrapped.apply(stores=[DEVELOPMENT], push_secrets=[pushed])
     assert "Apply what comes out of them" in changed(run)
     assert bootstrapped.client.get_secret_value(SecretId="pushed", VersionStage="AWSCURRENT")
 

@@ -419,3 +419,21 @@ def test_credentials_are_those_of_the_service_account() -> None:
         assert environment[f"AWS_{name}"] == endpoint
     alone = local.processes([POD], setting(environment={"AWS_ACCESS_KEY_ID": "x"}))[0]["environment"]
     assert {name for name in alone if name.startswith("AWS_")} == {"AWS_ACCESS_KEY_ID", "AWS_EC2_METADATA_DISABLED"}
+
+
+def test_a_role_by_tokens_of_the_service_account() -> None:
+    endpoint, role = "http://127.0.0.1:24566", "arn:aws:iam::123456789012:role/es"
+    given = {"endpoint": endpoint, "pod_identity": f"{endpoint}/local-aws/pod-identity/r/c/es", "web_identity": role}
+    keeper, made = local.processes([POD], setting(namespace="es", **given))
+    assert keeper["command"][-5:] == [
+        "--namespace",
+        "es",
+        "--directory",
+        f"/set/{local.TOKENS}/tokens",
+        "external-secrets-sa",
+    ]
+    assert made["environment"]["AWS_ROLE_ARN"] == role
+    assert made["environment"]["AWS_WEB_IDENTITY_TOKEN_FILE"] == f"/set/{local.TOKENS}/tokens/external-secrets-sa"
+    assert "AWS_CONTAINER_CREDENTIALS_FULL_URI" not in made["environment"]
+    # Without what stands for AWS there is nobody that would take the tokens.
+    assert len(local.processes([POD], setting(web_identity=role))) == 1
