@@ -58,7 +58,7 @@ def processes(containers: t.Iterable[Container] | None, setting: Setting) -> lis
     found = [{"args": [], "service_account": NAME}] if containers is None else list(filter(_is_controller, containers))
     if not found:
         return []
-    account = found[0].get("service_account") or NAME
+    account = str(found[0].get("service_account") or NAME)
     by_token = setting.web_identity and setting.pod_identity
     kept = _local_web_identity.keeper(TOKENS, setting.directory, setting.kubeconfig, setting.namespace, [account])
     return [*([kept] if by_token else []), _process(found[0], account, setting)]

@@ -81,9 +81,9 @@ class World:
         }
         return run_playbook(self.folder, [play], "--diff", *arguments, environment=environment)
 
-    def apply(self, *arguments: str, **variables: t.Any) -> Run:
-        """Run the role with external_secrets_*."""
-        role = {"name": "role", "include_role": {"name": "hubspoke.bootstrap.external_secrets"}}
+    def apply(self, *arguments: str, entry: str = "main", **variables: t.Any) -> Run:
+        """Run an entry point of the role with external_secrets_*."""
+        role = {"name": "role", "include_role": {"name": "hubspoke.bootstrap.external_secrets", "tasks_from": entry}}
         given = {
             (name if name.startswith("local_") else f"external_secrets_{name}"): value
             for name, value in variables.items()
@@ -270,6 +270,26 @@ def test_conditions_limit_namespaces(bootstrapped: World) -> None:
     message = failure(run)
     assert "wealist-dev/elsewhere" in message
     assert "conditions of the store" in message
+
+
+def test_left_to_gitops(bootstrapped: World) -> None:
+    wanted = {"install": False, "stores": [DEVELOPMENT], "external_secrets": [SECRET]}
+    seeded = bootstrapped.apply(seeds=[{"name": "by-gitops", "value": "first"}], **wanted)
+    assert changed(seeded) == ["Give secrets their first values"]
+    after = bootstrapped.apply(entry="gates", **wanted)
+    assert changed(after) == ["Apply the stores", "Apply what comes out of them"]
+    assert bootstrapped.secret("wealist-prod", "wealist-shared-secret")
+    assert changed(bootstrapped.apply(entry="gates", **wanted)) == []
+    # By default whatever else there is counts as well.
+    lost = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret"}
+    lost |= {"metadata": {"name": "of-git", "namespace": "wealist-prod"}}
+    reference = {"name": STORE, "kind": "ClusterSecretStore"}
+    lost |= {"spec": {"secretStoreRef": reference, "dataFrom": [{"extract": {"key": "none/such"}}]}}
+    bootstrapped.kube.apply(lost, "test")
+    message = failure(bootstrapped.apply(entry="gates", wait_timeout=4, **wanted))
+    kind = bootstrapped.kube.resource("external-secrets.io/v1", "ExternalSecret")
+    bootstrapped.kube.delete_path(kind.path("wealist-prod", "of-git"))
+    assert message.startswith("Not every ExternalSecret is synced after 4 s. ExternalSecret wealist-prod/of-git: ")
 
 
 def test_pushed_secrets(bootstrapped: World) -> None:
