@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._external_secrets import API
@@ -113,7 +114,7 @@ def _external_spec(entry: Entry, known: t.Sequence[Entry]) -> Object:
         ],
         "dataFrom": [{"extract": {"key": key}} for key in entry.get("extract") or []],
     }
-    return {**_filled(spec), **(entry.get("spec") or {})}
+    return _canonical({**_filled(spec), **(entry.get("spec") or {})})
 
 
 def push_secrets(entries: t.Iterable[Entry], known: t.Sequence[Entry]) -> list[Object]:
@@ -133,7 +134,7 @@ def _push_spec(entry: Entry, known: t.Sequence[Entry]) -> Object:
             for key, remote in (entry.get("data") or {}).items()
         ],
     }
-    return {**_filled(spec), **(entry.get("spec") or {})}
+    return _canonical({**_filled(spec), **(entry.get("spec") or {})})
 
 
 def _remote(remote: t.Any) -> Object:
@@ -153,6 +154,18 @@ def _reference(name: t.Any, entry: Entry, known: t.Sequence[Entry]) -> Object | 
 
 def _filled(spec: Object) -> Object:
     return {key: value for key, value in spec.items() if value not in (None, "", [], {}, [None])}
+
+
+def _canonical(spec: Object) -> Object:
+    """With its interval as the controller writes it back: another text would be a conflict with it for ever."""
+    interval = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", str(spec.get("refreshInterval") or ""))
+    if not interval or not interval[0]:
+        return spec
+    hours, minutes, seconds = (int(part or 0) for part in interval.groups())
+    minutes, seconds = minutes + seconds // 60, seconds % 60
+    hours, minutes = hours + minutes // 60, minutes % 60
+    text = f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+    return {**spec, "refreshInterval": text}
 
 
 def _object(kind: str, entry: Entry, spec: Object) -> Object:

@@ -106,7 +106,7 @@ def test_external_secrets() -> None:
         "metadata": {"name": "shared-secrets", "namespace": "wealist-prod"},
         "spec": {
             "secretStoreRef": {"name": "aws", "kind": "ClusterSecretStore"},
-            "refreshInterval": "1h",
+            "refreshInterval": "1h0m0s",
             "refreshPolicy": "Periodic",
             "target": {"name": "wealist-shared-secret"},
             "dataFrom": [{"extract": {"key": "wealist/prod/shared"}}],
@@ -124,6 +124,26 @@ def test_external_secrets() -> None:
     assert definitions.awaited([first]) == [
         {"kind": "ExternalSecret", "name": "shared-secrets", "namespace": "wealist-prod"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("1h", "1h0m0s"),
+        ("90m", "1h30m0s"),
+        ("1h0m0s", "1h0m0s"),
+        ("300s", "5m0s"),
+        ("15s", "15s"),
+        ("0s", "0s"),
+        # What is refused by the API server is not ours to correct.
+        ("1 hour", "1 hour"),
+        ("500ms", "500ms"),
+    ],
+)
+def test_intervals_as_the_controller_writes_them(given: str, written: str) -> None:
+    entry = {"name": "e", "namespace": "n", "store": "aws", "extract": ["k"], "refresh_interval": given}
+    (made,) = definitions.external_secrets([entry], [])
+    assert made["spec"]["refreshInterval"] == written
 
 
 def test_push_secrets() -> None:
