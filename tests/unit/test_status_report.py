@@ -87,7 +87,14 @@ def test_everything_in_tables() -> None:
 
 SECRETS = {
     "stores": [
-        {"kind": "ClusterSecretStore", "namespace": "", "name": "aws", "ready": True, "reason": "Valid", "message": "ok"}
+        {
+            "kind": "ClusterSecretStore",
+            "namespace": "",
+            "name": "aws",
+            "ready": True,
+            "reason": "Valid",
+            "message": "ok",
+        }
     ],
     "external_secrets": [
         {
