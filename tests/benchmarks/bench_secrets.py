@@ -4,6 +4,7 @@
 
 Ours is the whole time of the playbook: the key proven, every file looked at and decrypted to compare its MAC, and then
 applied. The peer decrypts each file once and keeps what it holds in a shell's memory for the second cluster.
+External Secrets is in first_synced.py.
 """
 
 from __future__ import annotations
@@ -14,16 +15,14 @@ import json
 import os
 import pathlib
 import statistics
-import sys
 import tempfile
-import typing as t
 
-from programs import found, playbook, seconds
+import first_synced
+from programs import CLUSTER_PROGRAMS, clusters, found, play, seconds
 from run import Figure
 
 FILES, ROUNDS = 200, 3
 CLUSTERS = ("bench-secrets-a", "bench-secrets-b")
-CLUSTER_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl")
 BY_HAND = 'all=$(for file in *.yaml; do "$SOPS" -d "$file" || exit 1; echo ---; done) || exit 1\n'
 BY_HAND += (
     'for config in "$@"; do echo "$all" | "$KUBECTL" --kubeconfig "$config" -n "$NAMESPACE" apply -f - || exit 1; done'
@@ -53,6 +52,7 @@ def figures() -> collections.abc.Iterator[Figure]:
         "secrets_first", median(ours), median(peer), 2.0, f"{FILES} files, 2 clusters / sops -d, kubectl apply"
     )
     yield Figure("secrets_again", median(again), median(ours), 0.5, "a repeat, changed=0 / the first")
+    yield from first_synced.figures()
 
 
 class _Bench:
@@ -63,19 +63,12 @@ class _Bench:
         self._programs = programs
         self._files = folder / "files"
         self._key = folder / "key"
+        self._kubeconfigs: list[str] = []
         self._secret = {"SOPS_AGE_KEY_FILE": str(self._key), "XDG_CONFIG_HOME": str(folder / "nowhere")}
-
-    @property
-    def _kubeconfigs(self) -> list[str]:
-        return [str(self._folder / f"state/clusters/{name}/kubeconfig") for name in CLUSTERS]
 
     def clusters(self, state: str) -> None:
         """Make both, or delete them."""
-        tools = {name: self._programs[name] for name in CLUSTER_PROGRAMS}
-        options = {"provider": "kwok", "state": state, "state_dir": str(self._folder / "state"), "tools": tools}
-        self._play(
-            [{"hubspoke.bootstrap.dev_cluster": {"name": name, **options}} for name in CLUSTERS], {"localhost": {}}
-        )
+        self._kubeconfigs = list(clusters(self._folder, CLUSTERS, self._programs, state).values())
 
     def write(self) -> None:
         """The files, each a manifest of one Secret."""
@@ -124,15 +117,6 @@ class _Bench:
             for name, config in zip(CLUSTERS, self._kubeconfigs, strict=True)
         }
         role = {"ansible.builtin.include_role": {"name": "hubspoke.bootstrap.sops_age"}}
-        taken, said = self._play([role], hosts)
+        taken, said = play(self._folder, [role], hosts)
         changed = [int(line.partition("changed=")[2].split()[0]) for line in said.splitlines() if "changed=" in line]
         return taken, sum(changed)
-
-    def _play(self, tasks: list[t.Any], hosts: dict[str, t.Any]) -> tuple[float, str]:
-        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        inventory, path = self._folder / "hosts.json", self._folder / "play.json"
-        inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": local}}))
-        defaults = {"group/hubspoke.bootstrap.all": {"kubeconfig": "{{ cluster_kubeconfig }}"}}
-        play = {"hosts": "all", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}
-        path.write_text(json.dumps([play]))
-        return playbook(str(path), "-i", str(inventory))
