@@ -2,9 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A moto server on loopback for tests, with what moto lets pass refused as AWS refuses it.
 
-What is asked of it is counted. Access keys that begin EXPIRED or INVALID, regions that are not enabled, roles whose
-name begins with `closed`, and operations that are named as denied are refused; a part of all requests is throttled.
-It has the two lists of versions that moto's EKS has not, logins to ECR that last, and no capabilities.
+As a program it takes the port as its argument.
+
+What is asked of it is counted. Access keys that begin EXPIRED, INVALID or SKEWED (as if a clock were wrong), regions
+that are not enabled, roles whose name begins with `closed`, and operations that are named as denied are refused; a part
+of all requests is throttled. It has the two lists of versions that moto's EKS has not, logins to ECR that last, and no
+capabilities.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import dataclasses
 import json
 import random
 import re
+import sys
 import time
 import typing as t
 from collections.abc import Iterable, Iterator
@@ -63,6 +67,11 @@ class Behaviour:
         if key.startswith("EXPIRED"):
             code = "ExpiredToken" if service in ("sts", "ec2") else "ExpiredTokenException"
             return code, "The security token included in the request is expired"
+        if key.startswith("SKEWED"):
+            return (
+                "InvalidSignatureException",
+                "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z",
+            )
         if key.startswith("INVALID") or region not in self.regions:
             return unknown, "The security token included in the request is invalid."
         if operation in self.denied:
@@ -80,8 +89,8 @@ class _Quiet(WSGIRequestHandler):
 class StandIn(ThreadedMotoServer):
     """The server; `address` is what AWS_ENDPOINT_URL is set to."""
 
-    def __init__(self) -> None:
-        super().__init__("127.0.0.1", 0, verbose=False)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__("127.0.0.1", port, verbose=False)
         self.behaviour = Behaviour()
 
     @property
@@ -91,18 +100,20 @@ class StandIn(ThreadedMotoServer):
 
     def _server_entry(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server(self._ip_address, 0, self._answer, True, request_handler=_Quiet)
+        self._server = make_server(self._ip_address, self._port, self._answer, True, request_handler=_Quiet)
         self._server_ready_event.set()
         self._server.serve_forever()
 
     def _answer(self, environ: Environ, start: Start) -> Iterable[bytes]:
         signed = re.search(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
-        if not signed:
-            return t.cast("Iterable[bytes]", self._moto(environ, start))
-        key, region, service = signed.groups()
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = _Again(body)
         operation, fields = _operation(environ, body)
+        if not signed:
+            if operation == "AssumeRoleWithWebIdentity" and ":role/closed" in fields.get("RoleArn", ""):
+                return _refuse(start, "sts", "AccessDenied", f"Not authorized to perform sts:{operation}")
+            return t.cast("Iterable[bytes]", self._moto(environ, start))
+        key, region, service = signed.groups()
         self.behaviour.calls.append(f"{service}.{operation}")
         refused = self.behaviour.refusal(key, region, service, operation)
         if operation == "AssumeRole" and ":role/closed" in fields.get("RoleArn", ""):
@@ -180,3 +191,7 @@ def _send(start: Start, status: str, kind: str, body: str, code: str = "") -> It
     headers = [("Content-Type", kind), ("Content-Length", str(len(data)))]
     start(status, headers + ([("x-amzn-ErrorType", code)] if code else []))
     return [data]
+
+
+if __name__ == "__main__":
+    StandIn(int(sys.argv[1]))._server_entry()

@@ -47,6 +47,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._toolchain_pins
     words_of,
 )
 
+CHART = (".helmignore", "Chart.yaml", "values.yaml", "values.schema.json", "templates/**/*", "files/**/*", "crds/**/*")
 KINDS = ("wheels", "files", "requirements", "modules")
 Data = dict[str, t.Any]
 
@@ -191,11 +192,18 @@ def go_mod(group: Group, upstream: Data) -> str:
 
 
 def _paths(source: Path, names: t.Iterable[str]) -> list[str]:
-    """The files that names stand for; of a folder what can be applied, without the upstream's test data."""
+    """The files that names stand for; of a folder what can be applied, without the upstream's test data.
+
+    A Helm chart is what Helm reads of it.
+    """
     found: set[str] = set()
     for name in names:
         if (source / name).is_file():
             found.add(name)
+            continue
+        if (source / name / "Chart.yaml").is_file():
+            parts = [path for pattern in CHART for path in (source / name).glob(pattern) if path.is_file()]
+            found |= {path.relative_to(source).as_posix() for path in parts}
             continue
         below = [path.relative_to(source) for path in (source / name).rglob("*.yaml")]
         if not below:

@@ -132,10 +132,18 @@ def _host(host: Found, kubectl: str, several: bool) -> list[str]:
         if _has_server(host):
             rows.append(("", f"user admin, password: {_password(host.namespace)}"))
     rows += [
+        ("External Secrets" if number == 0 else "", f"{entry['kind']} {_name(entry)}: {entry['reason'] or 'not ready'}")
+        for number, entry in enumerate(host.secrets)
+    ]
+    rows += [
         ("Applications" if number == 0 else "", "  " * depth + f"{entry['name']}: {_state(entry)}")
         for number, (depth, entry) in enumerate(host.tree())
     ]
     return columns(("", ""), rows)[1:]
+
+
+def _name(entry: t.Mapping[str, t.Any]) -> str:
+    return "/".join(filter(None, (entry["namespace"], entry["name"])))
 
 
 def _state(entry: t.Mapping[str, t.Any]) -> str:

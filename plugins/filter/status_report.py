@@ -13,7 +13,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.plugin_utils.text import col
 
 DOCUMENTATION = r"""
 name: status_report
-short_description: Tables of clusters, Argo CD, the clusters registered in it, and Applications
+short_description: Tables of clusters, Argo CD, the clusters registered in it, Applications, and what External Secrets has
 version_added: "0.1.0"
 description:
   - Text for people about what role C(status) found on each host.
@@ -23,8 +23,9 @@ options:
       - For each host C(host), and the results of M(hubspoke.bootstrap.dev_cluster_info) as C(cluster),
         M(hubspoke.bootstrap.argocd_info) as C(argocd), M(hubspoke.bootstrap.eks_capability) as C(capability),
         M(hubspoke.bootstrap.local_processes_info) as C(processes),
-        M(hubspoke.bootstrap.argocd_application_info) as C(applications) and those of
-        M(hubspoke.bootstrap.argocd_cluster_info) as C(registered), as far as they are there.
+        M(hubspoke.bootstrap.argocd_application_info) as C(applications), those of
+        M(hubspoke.bootstrap.argocd_cluster_info) as C(registered) and of M(hubspoke.bootstrap.external_secrets_info) as
+        C(external_secrets), as far as they are there.
     type: list
     elements: dict
     required: true
@@ -62,6 +63,8 @@ def status_report(hosts: t.Iterable[t.Mapping[str, t.Any]]) -> str:
             lines += ["", f"REGISTERED CLUSTERS{where}", *_registered(host)]
         if host.has_argocd or host.applications:
             lines += ["", f"APPLICATIONS{where}", *_applications(host)]
+        if host.secrets:
+            lines += ["", f"EXTERNAL SECRETS{where}", *_secrets(host)]
     problems = [f"  {host.name}: {problem}" for host in found for problem in host.problems]
     return "\n".join(lines + (["", "NOT KNOWN", *problems] if problems else []))
 
@@ -198,6 +201,18 @@ def _applications(host: Found) -> list[str]:
         lines.append(f"  {entry['name']}: {entry.get('message', '')}")
         lines += [f"    {finding}" for finding in entry.get("failing") or []]
     return lines
+
+
+def _secrets(host: Found) -> list[str]:
+    """Stores and what they bring, with what is wrong with them below."""
+    rows = [
+        (entry["kind"], entry["namespace"], entry["name"], entry["reason"] or ("" if entry["ready"] else "not ready"))
+        for entry in host.secrets
+    ]
+    lacking = [entry for entry in host.secrets if not entry["ready"]]
+    return columns(("KIND", "NAMESPACE", "NAME", "STATE"), rows) + [
+        f"  {entry['name']}: {entry['message']}" for entry in lacking
+    ]
 
 
 def _source(entry: Entry) -> str:

@@ -8,14 +8,13 @@ import json
 import os
 import pathlib
 import shutil
-import sys
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_web_identity
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_install import version_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_roles import ARGOCD_ACCOUNTS
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_aws_process import python_path
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import socket_path
 
 REDIS = "argocd-redis"
@@ -165,7 +164,11 @@ def processes(containers: t.Iterable[t.Mapping[str, t.Any]] | None, setting: Set
             password = password or container["secret_environment"].get("REDIS_PASSWORD", "")
     users = [process["name"] for process in found if process["name"] in ARGOCD_ACCOUNTS]
     by_token = setting.web_identity and setting.pod_identity
-    tokens = [_tokens(setting, users)] if by_token and users else []
+    tokens = (
+        [_local_web_identity.keeper(TOKENS, setting.directory, setting.kubeconfig, setting.namespace, users)]
+        if by_token and users
+        else []
+    )
     return [_redis(setting, password), *tokens, *found] if found else []
 
 
@@ -271,38 +274,15 @@ def _aws_environment(name: str, setting: Setting) -> dict[str, str]:
         # Whoever reaches the address of a pod has no secret to show; the SDKs want something.
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": name,
     }
-    by_token = {
-        "AWS_ROLE_ARN": setting.web_identity,
-        "AWS_WEB_IDENTITY_TOKEN_FILE": str(_token_folder(setting) / name),
-        "AWS_ROLE_SESSION_NAME": name,
-        # Before it has credentials the SDK looks for STS by this name alone.
-        "AWS_ENDPOINT_URL_STS": f"{address.scheme}://{address.netloc}",
-    }
+    endpoint = f"{address.scheme}://{address.netloc}"
+    by_token = _local_web_identity.environment(TOKENS, setting.directory, name, setting.web_identity, endpoint)
     given = by_agent if not setting.web_identity else by_token if name in ARGOCD_ACCOUNTS else {}
     return {
         **given,
-        "AWS_ENDPOINT_URL": f"{address.scheme}://{address.netloc}",
+        "AWS_ENDPOINT_URL": endpoint,
         "AWS_EC2_METADATA_DISABLED": "true",
         # Argo CD has no setting for the region that signs tokens: it is this one, for the clusters of all regions.
         "AWS_REGION": setting.region,
-    }
-
-
-def _token_folder(setting: Setting) -> pathlib.Path:
-    return pathlib.Path(setting.directory) / TOKENS / "tokens"
-
-
-def _tokens(setting: Setting, accounts: list[str]) -> dict[str, t.Any]:
-    """What the kubelet does for pods: tokens for STS in files, renewed before they end."""
-    folder = _token_folder(setting)
-    module = f"{__name__}_tokens"
-    options = ["--kubeconfig", str(folder.parent / "kubeconfig"), "--namespace", setting.namespace]
-    return {
-        "name": TOKENS,
-        "command": [sys.executable, "-m", module, *options, "--directory", str(folder), *accounts],
-        "environment": {"PYTHONPATH": python_path()},
-        "files": {"kubeconfig": setting.kubeconfig},
-        "folders": ["tokens"],
     }
 
 

@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where the objects of a manifest set come from: files, directories, kustomizations, inline definitions."""
+"""Where the objects of a manifest set come from: files, directories, kustomizations, charts, inline definitions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_chart import Chart, render
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._yaml import DUMPER, IMPORT_ERROR, LOADER, yaml
 
 Object = dict[str, t.Any]
@@ -22,10 +23,14 @@ def load(
     kustomizations: t.Iterable[str],
     definitions: t.Iterable[Object],
     kubectl: str = "kubectl",
+    *,
+    charts: t.Iterable[Chart] = (),
+    helm: str = "helm",
 ) -> list[Object]:
     """Every object of the set, Lists unfolded, in the order given.
 
     :arg kubectl: The kubectl that builds kustomizations.
+    :arg helm: The helm that renders charts.
     :raises HubspokeError: something cannot be read, does not parse, is no Kubernetes object, or is there twice.
     """
     if IMPORT_ERROR:
@@ -35,6 +40,8 @@ def load(
         found += [(path, document) for document in parse(_read(path), path)]
     for path in kustomizations:
         found += [(path, document) for document in parse(_kustomize(path, kubectl), path)]
+    for chart in charts:
+        found += [(chart.path, document) for document in parse(render(chart, helm), chart.path)]
     for number, document in enumerate(definitions, 1):
         found += [(f"definitions[{number}]", item) for item in _unfold(document)]
     objects: dict[tuple[str, ...], Object] = {}

@@ -40,13 +40,22 @@ def _without_ways(value: dict[str, t.Any]) -> dict[str, t.Any]:
     and to read than to check.
     """
     return {
-        key: REDACTED if key == "spoke" else [_name(each) for each in item] if isinstance(item, list) else item
+        key: REDACTED if key in _HIDDEN else [_shown(each) for each in item] if isinstance(item, list) else item
         for key, item in value.items()
     }
 
 
-def _name(item: t.Any) -> t.Any:
-    return item.get("name") if isinstance(item, dict) and "spoke" in item else item
+# The value of a secret, for one: marked no_log, the words in it would be censored everywhere else too.
+_HIDDEN = ("spoke", "value")
+
+
+def _shown(item: t.Any) -> t.Any:
+    if not isinstance(item, dict):
+        return item
+    if "spoke" in item:
+        return item.get("name")
+    # Of a chart.
+    return {**item, "values": REDACTED} if item.get("values") and "release" in item else item
 
 
 class Task:

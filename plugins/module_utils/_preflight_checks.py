@@ -19,6 +19,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflig
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_nodes as eks_nodes
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_quotas as eks_quotas
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_eks_situation as situation
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_external_secrets as external_secrets
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_git as git
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_inventory as inventory
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _preflight_machine as machine
@@ -69,6 +70,7 @@ CHECKS = (
     Check(eks_capability.NAME, eks_capability.capability),
     Check(git.NAME, repositories.repositories),
     Check(secrets.NAME, secrets.secrets),
+    Check(external_secrets.NAME, external_secrets.external_secrets),
     Check("python", machine.python),
     Check("libraries", machine.libraries, _ALWAYS),
     Check("git", machine.git),

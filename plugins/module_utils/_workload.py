@@ -147,6 +147,7 @@ def describe(workload: Object, lookup: Lookup) -> list[dict[str, t.Any]]:
                 "kind": workload["kind"],
                 "workload": metadata["name"],
                 "replicas": spec.get("replicas", 1),
+                "service_account": fields["spec.serviceAccountName"],
                 "name": container["name"],
                 "image": container.get("image", ""),
                 "command": words(container.get("command"), gets.environment),

@@ -50,6 +50,38 @@ options:
     type: list
     elements: str
     default: []
+  charts:
+    description:
+      - Helm charts, rendered as C(helm template) does, without hooks and tests. No release is recorded, and Helm does not know of it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Folder of the chart.
+        type: path
+        required: true
+      release:
+        description: Name of the release. The default is the O(name) of the set.
+        type: str
+      values:
+        description: Values. They are kept out of all output, and reach helm by its standard input.
+        type: dict
+        default: {}
+      version:
+        description:
+          - What stands in place of the versions that the chart says of itself and of its application. For a chart out of a
+            repository, where only its release writes them.
+        type: str
+        default: ""
+      dependencies:
+        description: Render the charts that it depends on too, which then have to be in its folder. V(false) leaves them out.
+        type: bool
+        default: true
+  helm:
+    description: The helm that renders O(charts).
+    type: path
+    default: helm
   definitions:
     description:
       - Objects given inline. The values of Secrets among them are kept out of all output.
@@ -147,6 +179,16 @@ EXAMPLES = r"""
     prune: true
     wait: true
 
+- name: A chart, as one set with the definitions that it leaves out
+  hubspoke.bootstrap.manifest:
+    name: external-secrets
+    namespace: external-secrets
+    create_namespace: true
+    files: [/opt/external-secrets/crds.yaml]
+    charts:
+      - path: /opt/external-secrets/chart
+        values: {installCRDs: false}
+
 - name: One key in a ConfigMap that others write to as well
   hubspoke.bootstrap.manifest:
     name: argocd-url
@@ -208,6 +250,7 @@ import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _manifest, _manifest_result, _manifest_source
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CONNECTION_SPEC, Kube
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_chart import Chart
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import Module, Result, Task, execute
 
 SPEC: dict[str, t.Any] = {
@@ -218,6 +261,19 @@ SPEC: dict[str, t.Any] = {
         "files": {"type": "list", "elements": "path", "default": []},
         "directories": {"type": "list", "elements": "path", "default": []},
         "kustomizations": {"type": "list", "elements": "str", "default": []},
+        "charts": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "path": {"type": "path", "required": True},
+                "release": {"type": "str"},
+                "values": {"type": "dict", "default": {}},
+                "version": {"type": "str", "default": ""},
+                "dependencies": {"type": "bool", "default": True},
+            },
+        },
+        "helm": {"type": "path", "default": "helm"},
         "definitions": {"type": "list", "elements": "dict", "default": []},
         "kubectl": {"type": "path", "default": "kubectl"},
         "field_manager": {"type": "str"},
@@ -255,7 +311,13 @@ def run(task: Task) -> Result:
     """Wire arguments to the engine and the engine's outcomes to the result."""
     params = task.params
     objects = _manifest_source.load(
-        params["files"], params["directories"], params["kustomizations"], params["definitions"], params["kubectl"]
+        params["files"],
+        params["directories"],
+        params["kustomizations"],
+        params["definitions"],
+        params["kubectl"],
+        charts=[_chart(chart, params) for chart in params["charts"]],
+        helm=params["helm"],
     )
     options = _manifest.Options(
         name=params["name"],
@@ -283,6 +345,17 @@ def run(task: Task) -> Result:
     if manifests.assumed:
         task.warn(f"Not there yet, assumed to come from an earlier step: {', '.join(sorted(manifests.assumed))}.")
     return _manifest_result.result(manifests.outcomes, task.diff)
+
+
+def _chart(chart: dict[str, t.Any], params: dict[str, t.Any]) -> Chart:
+    return Chart(
+        path=chart["path"],
+        release=chart["release"] or params["name"],
+        namespace=params["namespace"],
+        values=chart["values"],
+        version=chart["version"],
+        dependencies=chart["dependencies"],
+    )
 
 
 def main() -> None:

@@ -59,6 +59,9 @@ containers:
     replicas:
       description: How many pods it wants.
       type: int
+    service_account:
+      description: The service account of its pods.
+      type: str
     name:
       description: Name of the container.
       type: str

@@ -26,6 +26,7 @@ class Found:
     :arg processes: As module local_processes_info returns them.
     :arg registered: Clusters as module argocd_cluster_info returns them.
     :arg duplicates: What is registered twice, from the same module.
+    :arg secrets: Stores, ExternalSecrets and PushSecrets as module external_secrets_info returns them.
     """
 
     host: str
@@ -37,13 +38,14 @@ class Found:
     application_sets: list[Entry] = field(default_factory=list)
     registered: list[Entry] = field(default_factory=list)
     duplicates: list[Entry] = field(default_factory=list)
+    secrets: list[Entry] = field(default_factory=list)
     namespace: str = "argocd"
     problems: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, data: t.Mapping[str, t.Any]) -> Found:
         """From the registered results of the role, of which some were skipped or failed."""
-        names = ("cluster", "argocd", "capability", "processes", "applications", "registered")
+        names = ("cluster", "argocd", "capability", "processes", "applications", "registered", "external_secrets")
         results = {name: data.get(name) or {} for name in names}
         failed = [str(result["msg"]) for result in results.values() if result.get("failed") and result.get("msg")]
         return cls(
@@ -56,6 +58,11 @@ class Found:
             application_sets=results["applications"].get("application_sets") or [],
             registered=results["registered"].get("clusters") or [],
             duplicates=results["registered"].get("duplicates") or [],
+            secrets=[
+                entry
+                for stage in ("stores", "external_secrets", "push_secrets")
+                for entry in results["external_secrets"].get(stage) or []
+            ],
             namespace=data.get("namespace") or "argocd",
             # One cause fails several of them.
             problems=list(dict.fromkeys(failed)),

@@ -2,41 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Two hundred encrypted files on two clusters: role sops_age, and `sops -d` of each with one `kubectl apply` a cluster.
 
-Then a whole bootstrap, a rotation and a teardown are watched for secrets where they do not belong.
-
 Ours is the whole time of the playbook: the key proven, every file looked at and decrypted to compare its MAC, and then
 applied. The peer decrypts each file once and keeps what it holds in a shell's memory for the second cluster.
+External Secrets is in first_synced.py, the look for secrets that went astray in secrets_astray.py.
 """
 
 from __future__ import annotations
 
-import base64
 import collections.abc
 import concurrent.futures
 import json
 import os
 import pathlib
 import statistics
-import sys
 import tempfile
-import typing as t
 
-from canaries import Scan
-from programs import dev_inventory, found, playbook, seconds
+import first_synced
+import secrets_astray
+from programs import CLUSTER_PROGRAMS, clusters, found, play, seconds
 from run import Figure
 
 FILES, ROUNDS = 200, 3
 CLUSTERS = ("bench-secrets-a", "bench-secrets-b")
-CLUSTER_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl")
-PORT = 25400
-CANARIES = ("canary-of-a-file-4c81", "canary-of-a-login-77d0", "canary-of-a-manifest-19ae", "canary-of-a-variable-e5b2")
-RUNS = (
-    ("bootstrap.yml", "--check"),
-    ("bootstrap.yml",),
-    ("bootstrap.yml",),
-    ("playbooks/rotate_secrets.yml", "-e", "sops_age_rotate_key=true"),
-    ("playbooks/status.yml",),
-)
 BY_HAND = 'all=$(for file in *.yaml; do "$SOPS" -d "$file" || exit 1; echo ---; done) || exit 1\n'
 BY_HAND += (
     'for config in "$@"; do echo "$all" | "$KUBECTL" --kubeconfig "$config" -n "$NAMESPACE" apply -f - || exit 1; done'
@@ -66,7 +53,8 @@ def figures() -> collections.abc.Iterator[Figure]:
         "secrets_first", median(ours), median(peer), 2.0, f"{FILES} files, 2 clusters / sops -d, kubectl apply"
     )
     yield Figure("secrets_again", median(again), median(ours), 0.5, "a repeat, changed=0 / the first")
-    yield Figure("secrets_astray", len(_astray()), None, 0, "places with a secret that does not belong there")
+    yield from first_synced.figures()
+    yield from secrets_astray.figures()
 
 
 class _Bench:
@@ -77,19 +65,12 @@ class _Bench:
         self._programs = programs
         self._files = folder / "files"
         self._key = folder / "key"
+        self._kubeconfigs: list[str] = []
         self._secret = {"SOPS_AGE_KEY_FILE": str(self._key), "XDG_CONFIG_HOME": str(folder / "nowhere")}
-
-    @property
-    def _kubeconfigs(self) -> list[str]:
-        return [str(self._folder / f"state/clusters/{name}/kubeconfig") for name in CLUSTERS]
 
     def clusters(self, state: str) -> None:
         """Make both, or delete them."""
-        tools = {name: self._programs[name] for name in CLUSTER_PROGRAMS}
-        options = {"provider": "kwok", "state": state, "state_dir": str(self._folder / "state"), "tools": tools}
-        self._play(
-            [{"hubspoke.bootstrap.dev_cluster": {"name": name, **options}} for name in CLUSTERS], {"localhost": {}}
-        )
+        self._kubeconfigs = list(clusters(self._folder, CLUSTERS, self._programs, state).values())
 
     def write(self) -> None:
         """The files, each a manifest of one Secret."""
@@ -138,96 +119,6 @@ class _Bench:
             for name, config in zip(CLUSTERS, self._kubeconfigs, strict=True)
         }
         role = {"ansible.builtin.include_role": {"name": "hubspoke.bootstrap.sops_age"}}
-        taken, said = self._play([role], hosts)
+        taken, said = play(self._folder, [role], hosts)
         changed = [int(line.partition("changed=")[2].split()[0]) for line in said.splitlines() if "changed=" in line]
         return taken, sum(changed)
-
-    def _play(self, tasks: list[t.Any], hosts: dict[str, t.Any]) -> tuple[float, str]:
-        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        inventory, path = self._folder / "hosts.json", self._folder / "play.json"
-        inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": local}}))
-        defaults = {"group/hubspoke.bootstrap.all": {"kubeconfig": "{{ cluster_kubeconfig }}"}}
-        play = {"hosts": "all", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}
-        path.write_text(json.dumps([play]))
-        return playbook(str(path), "-i", str(inventory))
-
-
-def _astray() -> set[str]:
-    """Where a secret was found that does not belong there, while a bootstrap on kwok took secrets of every kind."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        repository, key = folder, folder / "home/keys.txt"
-        inventory = dev_inventory(folder, "bench-canary", PORT, **_variables(repository, key))
-        places = {each: folder / each for each in ("tmp", "cache", "logs")}
-        for place in places.values():
-            place.mkdir()
-        environment = {
-            "SOPS_AGE_KEY_FILE": str(key),
-            "TMPDIR": str(places["tmp"]),
-            "ANSIBLE_LOCAL_TEMP": str(places["tmp"] / "local"),
-            "ANSIBLE_REMOTE_TEMP": str(places["tmp"] / "remote"),
-            "ANSIBLE_CACHE_PLUGIN": "jsonfile",
-            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(places["cache"]),
-            "ANSIBLE_LOG_PATH": str(places["logs"] / "ansible.log"),
-        }
-        plain = _written(repository, inventory)
-        encrypt = ("playbooks/secrets.yml", "-e", "secrets_task=encrypt", "-e", json.dumps({"sops_age_encrypt": plain}))
-        root = ("-e", f"sops_age_root={repository}", "-e", f"sops_age_key_file={key}")
-        playbook("-i", "localhost,", *encrypt, *root, environment=environment)
-        with Scan([*CANARIES, "AGE-SECRET-KEY-1"], list(places.values())) as scan:
-            _control(scan, places["tmp"])
-            try:
-                for run in RUNS:
-                    _taken, said = playbook("-i", str(inventory), "-vvvv", "--diff", *run, environment=environment)
-                    scan.text(f"output of {' '.join(run)}", said.encode())
-            finally:
-                scan.folder(folder / "state")
-                playbook("playbooks/teardown.yml", "-i", str(inventory), environment=environment)
-        # The cache is empty as long as no role puts facts there.
-        assert (places["logs"] / "ansible.log").stat().st_size, "nothing was logged"
-        return scan.found
-
-
-def _control(scan: Scan, folder: pathlib.Path) -> None:
-    """Show the scan what it has to find."""
-    path = folder / "control"
-    path.write_bytes(base64.b64encode(f"a: {CANARIES[0]}\n".encode()))
-    seconds([sys.executable, "-c", "import time; time.sleep(0.3)", CANARIES[1]])
-    path.unlink()
-    assert scan.found == {str(path), "arguments of a process"}, f"the scan found {scan.found}"
-    scan.found.clear()
-
-
-def _variables(repository: pathlib.Path, key: pathlib.Path) -> dict[str, t.Any]:
-    """Of the inventory: secrets of every kind."""
-    credentials = {"url": "https://git.example.com", "username": "ci", "password": "{{ repository_password }}"}
-    return {
-        "sops_age_root": str(repository),
-        "sops_age_key_file": str(key),
-        "sops_age_secrets": [
-            {"file": "values.secrets.enc.yaml", "namespaces": ["shop"]},
-            {"file": "login.secrets.enc.yaml", "namespaces": ["shop"], "type": "dockerconfigjson"},
-            {"file": "manifest.secrets.enc.yaml"},
-        ],
-        "sops_age_cluster_keys": [{"name": "sops-age", "namespace": "argocd"}],
-        "argocd_repository_credentials": [credentials],
-    }
-
-
-def _written(repository: pathlib.Path, inventory: pathlib.Path) -> list[str]:
-    """The files, still in plaintext: three that become Secrets, and one of variables."""
-    login = {"registry.example.com": {"username": "ci", "password": CANARIES[1]}}
-    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "manifest", "namespace": "shop"}}
-    (inventory / "group_vars").mkdir(exist_ok=True)
-    contents = {
-        repository / "values": {"password": CANARIES[0]},
-        repository / "login": {"registries": login},
-        repository / "manifest": {**manifest, "stringData": {"password": CANARIES[2]}},
-        repository / "inventory/group_vars/all": {"repository_password": CANARIES[3]},
-    }
-    paths = []
-    for place, content in contents.items():
-        paths.append(place.with_name(f"{place.name}.secrets.enc.yaml"))
-        paths[-1].parent.mkdir(parents=True, exist_ok=True)
-        paths[-1].write_text(json.dumps(content))
-    return list(map(str, paths))

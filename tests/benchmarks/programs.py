@@ -16,6 +16,8 @@ import typing as t
 import yaml
 from run import ROOT
 
+CLUSTER_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl")
+
 
 def found(*names: str) -> dict[str, str]:
     """Paths of programs and files of toolchain/versions.yml, made if they are not there yet."""
@@ -70,6 +72,27 @@ def dev_inventory(folder: pathlib.Path, name: str, port: int, **values: t.Any) -
     del hosts["hub"]["hosts"]["dev"]["cluster_provider"]
     (target / "hosts.yml").write_text(yaml.safe_dump(hosts))
     return target
+
+
+def play(folder: pathlib.Path, tasks: list[t.Any], hosts: dict[str, t.Any]) -> tuple[float, str]:
+    """The same for tasks on hosts with variables; `cluster_kubeconfig` is the cluster that modules are about."""
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory, path = folder / "hosts.json", folder / "play.json"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": local}}))
+    defaults = {"group/hubspoke.bootstrap.all": {"kubeconfig": "{{ cluster_kubeconfig }}"}}
+    entry = {"hosts": "all", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}
+    path.write_text(json.dumps([entry]))
+    return playbook(str(path), "-i", str(inventory))
+
+
+def clusters(
+    folder: pathlib.Path, names: t.Iterable[str], programs: dict[str, str], state: str = "present"
+) -> dict[str, str]:
+    """Make clusters with simulated nodes, or delete them: their kubeconfigs."""
+    tools = {name: programs[name] for name in CLUSTER_PROGRAMS}
+    options = {"provider": "kwok", "state": state, "state_dir": str(folder / "state"), "tools": tools}
+    play(folder, [{"hubspoke.bootstrap.dev_cluster": {"name": name, **options}} for name in names], {"localhost": {}})
+    return {name: str(folder / f"state/clusters/{name}/kubeconfig") for name in names}
 
 
 def _environment() -> dict[str, str]:

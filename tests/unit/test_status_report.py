@@ -85,6 +85,43 @@ def test_everything_in_tables() -> None:
     assert text.endswith("  pear: Degraded\n    Pod x: ended")
 
 
+SECRETS = {
+    "stores": [
+        {
+            "kind": "ClusterSecretStore",
+            "namespace": "",
+            "name": "aws",
+            "ready": True,
+            "reason": "Valid",
+            "message": "ok",
+        }
+    ],
+    "external_secrets": [
+        {
+            "kind": "ExternalSecret",
+            "namespace": "wealist-prod",
+            "name": "shared",
+            "ready": False,
+            "reason": "SecretSyncedError",
+            "message": "Secret does not exist",
+        }
+    ],
+    "push_secrets": [],
+}
+
+
+def test_external_secrets() -> None:
+    text = status_report([host(external_secrets=SECRETS)])
+    lines = [line.split() for line in text.splitlines()]
+    assert ["ClusterSecretStore", "aws", "Valid"] in lines
+    assert ["ExternalSecret", "wealist-prod", "shared", "SecretSyncedError"] in lines
+    assert text.endswith("  shared: Secret does not exist")
+    assert "EXTERNAL SECRETS" not in status_report([host()])
+    told = bootstrap_summary([host(external_secrets=SECRETS)])
+    assert "External Secrets  ClusterSecretStore aws: Valid" in told
+    assert "ExternalSecret wealist-prod/shared: SecretSyncedError" in told
+
+
 def test_pods_where_they_are_real() -> None:
     cluster = {**CLUSTER, "simulated": False, "provider": "kind"}
     text = status_report([host(cluster={"cluster": cluster}, argocd=ARGOCD)])
