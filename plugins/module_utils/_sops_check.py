@@ -18,8 +18,8 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_rules imp
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_run import NO_KEY, Sops, SopsError
 
 RESTORE = (
-    "Restore yours from its backup. Whoever has none yet: age-keygen -o ~/.config/sops/age/keys.txt, then let one of them add "
-    "you: make secrets-rotate ADD=age1..."
+    "Restore yours from its backup. Whoever has none yet: age-keygen -o ~/.config/sops/age/keys.txt, then let one of "
+    "them add you: make secrets-rotate ADD=age1..."
 )
 """What to do without a private key."""
 

@@ -61,7 +61,8 @@ def test_nothing_where_there_are_no_files(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "words"), [("sops_age_root", "", "hub {}, spoke none"), ("sops_age_key_file", "/k", "spoke /k")]
+    ("variable", "value", "words"),
+    [("sops_age_root", "", "hub {}, spoke none"), ("sops_age_key_file", "/k", "spoke /k")],
 )
 def test_clusters_that_do_not_share_them(folder: Folder, variable: str, value: str, words: str) -> None:
     folder.key()
