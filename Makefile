@@ -66,7 +66,8 @@ secrets-encrypt: setup ## Encrypt a file in its place: make secrets-encrypt FILE
 
 secrets-edit: setup ## Edit an encrypted file: make secrets-edit FILE=...
 	@$(if $(FILE),,$(error make secrets-edit FILE=config/dev/example.secrets.enc.yaml))
-	@cd '$(ROOT)' && '$(CURDIR)/toolchain/sops.sh' edit '$(FILE)'
+	@# 200: it was left as it is.
+	@cd '$(ROOT)' && '$(CURDIR)/toolchain/sops.sh' edit '$(FILE)' || [ $$? -eq 200 ]
 
 secrets-rotate: setup ## New data keys: make secrets-rotate, with ADD=age1... and REMOVE=age1... other recipients, KEY=new a new key
 	@$(SECRETS) -e secrets_task=rotate -e '{"sops_age_add": $(call list,$(ADD)), "sops_age_remove": $(call list,$(REMOVE))}' \

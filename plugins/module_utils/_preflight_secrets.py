@@ -12,29 +12,32 @@ from dataclasses import replace
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._age_key import short
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._preflight import Finding, Host, Survey, counted
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import STALE, Problem
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import RESTORE, STALE, Problem
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_check import Survey as Files
 
 NAME = "secrets"
 ROOT, KEY, LIST = "sops_age_root", "sops_age_key_file", "sops_age_secrets"
 _SHOWN = 5
-_NEW = "age-keygen -o ~/.config/sops/age/keys.txt, then let one of them add you: make secrets-rotate ADD=age1..."
 
 
 def secrets(survey: Survey) -> Iterator[Finding]:
-    """The files of each folder once, whichever hosts name it; then what each host wants of them."""
-    seen: dict[tuple[str, str], Files | None] = {}
-    for host in survey.hosts:
-        root = os.path.expanduser(host.text(ROOT))
-        if not root:
-            continue
-        place = (root, host.text(KEY))
-        if place not in seen:
-            seen[place] = _files(root, host, survey.probe)
-            yield from _folder(seen[place], root, host, survey.probe)
-        files = seen[place]
-        if files:
-            yield from _wanted(files, root, host)
+    """The files, which all clusters share; then what each cluster wants of them."""
+    for variable in (ROOT, KEY):
+        values = {host.name: os.path.expanduser(host.text(variable)) for host in survey.hosts}
+        if len(set(values.values())) > 1:
+            found = ", ".join(f"{name} {value or 'none'}" for name, value in values.items())
+            remedy = "Set it once for all clusters; which files a cluster gets is up to its sops_age_secrets."
+            yield _failure(f"one run has one {variable}, not several: {found}", variable, remedy)
+            return
+    host = survey.hosts[0]
+    root = os.path.expanduser(host.text(ROOT))
+    if not root:
+        return
+    files = _files(root, host, survey.probe)
+    yield from _folder(files, root, host, survey.probe)
+    if files:
+        for each in survey.hosts:
+            yield from _wanted(files, root, each)
 
 
 def _files(root: str, host: Host, probe: t.Any) -> Files | None:
@@ -90,7 +93,7 @@ def _no_key(files: Files, host: Host) -> Iterator[Finding]:
     if mine:
         theirs = ", ".join(short(each) for each in mine[0].recipients)
         found = f"there is no private key, and {mine[0].path} is encrypted for {theirs}"
-        yield _failure(found, KEY, f"Restore yours from its backup. Whoever has none yet: {_NEW}")
+        yield _failure(found, KEY, RESTORE)
     elif host.get("sops_age_generate") is False:
         yield _failure("there is no private key", KEY, "Put it there, mode 0600.")
     else:

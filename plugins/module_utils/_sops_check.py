@@ -17,6 +17,12 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_document 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_rules import NAME, Rule, Rules
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._sops_run import NO_KEY, Sops, SopsError
 
+RESTORE = (
+    "Restore yours from its backup. Whoever has none yet: age-keygen -o ~/.config/sops/age/keys.txt, then let one of them add "
+    "you: make secrets-rotate ADD=age1..."
+)
+"""What to do without a private key."""
+
 # Kinds of problems
 DAMAGED, PLAINTEXT, NO_RULE, STALE, MISMATCH, TAMPERED = (
     "damaged",
@@ -118,12 +124,13 @@ def problems(item: Document, rule: Rule | None, recipients: t.Sequence[str] | No
         yield Problem(item.path, STALE, _stale(rule, item), "Bring it up to date: make secrets-rotate.")
     # One of other kinds may open it too, which only sops can tell.
     if recipients is not None and not item.others and not set(recipients) & set(item.recipients):
-        mine = ", ".join(map(short, recipients)) or "nobody"
         theirs = ", ".join(map(short, item.recipients)) or "nobody"
-        remedy = "Use the key of one of them, or let one of them add you: make secrets-rotate ADD=" + (
-            recipients[0] if recipients else "age1..."
-        )
-        yield Problem(item.path, MISMATCH, f"is encrypted for {theirs}; your key is that of {mine}", f"{remedy}.")
+        if recipients:
+            mine = f"your key is that of {', '.join(map(short, recipients))}"
+            remedy = f"Use the key of one of them, or let one of them add you: make secrets-rotate ADD={recipients[0]}."
+        else:
+            mine, remedy = "there is no private key", RESTORE
+        yield Problem(item.path, MISMATCH, f"is encrypted for {theirs}; {mine}", remedy)
 
 
 def _stale(rule: Rule, item: Document) -> str:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 import yaml
-from programs import found, on_path, playbook, seconds
+from programs import dev_inventory, found, on_path, playbook, seconds
 from run import ROOT, Figure
 
 PROGRAMS = (
@@ -35,7 +35,7 @@ def figures() -> collections.abc.Iterator[Figure]:
     """Each from nothing, in turn; the better of two rounds counts. Then the playbook once more."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        arguments = ("-i", str(_inventory(folder)))
+        arguments = ("-i", str(dev_inventory(folder, "bench-dev", PORT)))
         programs = found(*PROGRAMS, "argocd-install")
         manifest = programs.pop("argocd-install")
         pins = yaml.safe_load((ROOT / "toolchain/versions.yml").read_text())
@@ -63,21 +63,3 @@ def figures() -> collections.abc.Iterator[Figure]:
                 seconds([SCRIPT, str(folder / f"hand{number}"), "down"], by_hand)
         yield Figure("dev", min(ours), min(theirs), 2, "from nothing to Healthy: bootstrap.yml / a shell script")
         yield Figure("dev_again", again, None, 10, "seconds of a second bootstrap.yml, changed=0")
-
-
-def _inventory(folder: pathlib.Path) -> pathlib.Path:
-    """The development inventory with a state folder, a name and ports of its own."""
-    target = folder / "inventory"
-    shutil.copytree(ROOT / "inventories/dev", target)
-    values = {
-        "cluster_provider": "kwok",
-        "cluster_name": "bench-dev",
-        "hubspoke_state_dir": str(folder / "state"),
-        "local_controllers_port_base": PORT,
-    }
-    (target / "host_vars").mkdir()
-    (target / "host_vars/dev.yml").write_text(yaml.safe_dump(values))
-    hosts = yaml.safe_load((target / "hosts.yml").read_text())
-    del hosts["hub"]["hosts"]["dev"]["cluster_provider"]
-    (target / "hosts.yml").write_text(yaml.safe_dump(hosts))
-    return target

@@ -4,7 +4,7 @@
 
 Ours is the whole time of the playbook: the key proven, every file looked at and decrypted to compare its MAC, and then
 applied. The peer decrypts each file once and keeps what it holds in a shell's memory for the second cluster.
-External Secrets is in first_synced.py.
+External Secrets is in first_synced.py, the look for secrets that went astray in secrets_astray.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import statistics
 import tempfile
 
 import first_synced
+import secrets_astray
 from programs import CLUSTER_PROGRAMS, clusters, found, play, seconds
 from run import Figure
 
@@ -53,6 +54,7 @@ def figures() -> collections.abc.Iterator[Figure]:
     )
     yield Figure("secrets_again", median(again), median(ours), 0.5, "a repeat, changed=0 / the first")
     yield from first_synced.figures()
+    yield from secrets_astray.figures()
 
 
 class _Bench:

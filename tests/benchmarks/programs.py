@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
 import typing as t
 
+import yaml
 from run import ROOT
 
 CLUSTER_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", "kwokctl")
@@ -49,9 +51,27 @@ def seconds(command: list[str], environment: dict[str, str] | None = None) -> tu
     return taken, done.stdout
 
 
-def playbook(*arguments: str) -> tuple[float, str]:
+def playbook(*arguments: str, environment: dict[str, str] | None = None) -> tuple[float, str]:
     """The same for ansible-playbook."""
-    return seconds([sys.executable, "-m", "ansible", "playbook", *arguments])
+    return seconds([sys.executable, "-m", "ansible", "playbook", *arguments], environment)
+
+
+def dev_inventory(folder: pathlib.Path, name: str, port: int, **values: t.Any) -> pathlib.Path:
+    """The development inventory with a state folder, a name and ports of its own, on kwok."""
+    target = folder / "inventory"
+    shutil.copytree(ROOT / "inventories/dev", target)
+    own = {
+        "cluster_provider": "kwok",
+        "cluster_name": name,
+        "hubspoke_state_dir": str(folder / "state"),
+        "local_controllers_port_base": port,
+    }
+    (target / "host_vars").mkdir()
+    (target / "host_vars/dev.yml").write_text(yaml.safe_dump({**own, **values}))
+    hosts = yaml.safe_load((target / "hosts.yml").read_text())
+    del hosts["hub"]["hosts"]["dev"]["cluster_provider"]
+    (target / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    return target
 
 
 def play(folder: pathlib.Path, tasks: list[t.Any], hosts: dict[str, t.Any]) -> tuple[float, str]:

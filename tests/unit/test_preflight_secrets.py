@@ -35,7 +35,7 @@ class Folder:
         (self.path / "key").write_text(f"{IDENTITY}\n")
         (self.path / "key").chmod(mode)
 
-    def found(self, **variables: t.Any) -> list[Finding]:
+    def found(self, spoke: dict[str, t.Any] | None = None, **variables: t.Any) -> list[Finding]:
         values = {
             "sops_age_root": str(self.path),
             "sops_age_key_file": str(self.path / "key"),
@@ -43,7 +43,7 @@ class Folder:
             "sops_age_secrets": [{"file": FILE}],
             **variables,
         }
-        hosts = tuple(Host(name, values) for name in ("hub", "spoke"))
+        hosts = tuple(Host(name, {**values, **more}) for name, more in (("hub", {}), ("spoke", spoke or {})))
         return list(secrets.secrets(Survey(hosts, probe=Probe())))
 
 
@@ -58,6 +58,18 @@ def said(findings: list[Finding]) -> list[tuple[str, str]]:
 
 def test_nothing_where_there_are_no_files(folder: Folder) -> None:
     assert folder.found(sops_age_root="") == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"), [("sops_age_root", "", "hub {}, spoke none"), ("sops_age_key_file", "/k", "spoke /k")]
+)
+def test_clusters_that_do_not_share_them(folder: Folder, variable: str, value: str, words: str) -> None:
+    folder.key()
+    folder.write(encrypted(ONE))
+    (finding,) = folder.found(spoke={variable: value})
+    assert (finding.verdict, finding.variable) == ("fail", variable)
+    assert finding.found.startswith(f"one run has one {variable}, not several: hub {folder.path}")
+    assert finding.found.endswith(words.format(folder.path))
 
 
 def test_all_is_well(folder: Folder) -> None:
