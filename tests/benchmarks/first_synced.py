@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import statistics
 import sys
 import tempfile
@@ -99,6 +100,7 @@ def _by_hand(folder: pathlib.Path, kubeconfig: str, programs: dict[str, str], en
         "CHART": programs["external-secrets-chart"],
         "VERSION": "v0.20.4",
         "ENDPOINT": endpoint,
+        "PORT": str(_free_port()),
     }
     script = pathlib.Path(__file__).with_name("first_synced_by_hand.sh")
     try:
@@ -107,3 +109,8 @@ def _by_hand(folder: pathlib.Path, kubeconfig: str, programs: dict[str, str], en
         pid = folder / "by-hand/pid"
         if pid.exists():
             os.kill(int(pid.read_text()), signal.SIGTERM)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What role external_secrets does up to the first synced Secret, as one would script it by hand: helm, kubectl, and the same
 # program as a process. It checks nothing and supervises nothing.
-# usage: first_synced_by_hand.sh FOLDER   (the programs are on PATH; KUBECONFIG, CRDS, CHART, VERSION, ENDPOINT are set)
+# usage: first_synced_by_hand.sh FOLDER   (the programs are on PATH; KUBECONFIG, CRDS, CHART, VERSION, ENDPOINT, PORT are set)
 set -euo pipefail
 folder=$1
 mkdir -p "$folder"
@@ -14,10 +14,13 @@ helm template external-secrets "$folder/chart" -n external-secrets --set install
   --set certController.create=false | kubectl apply --server-side -n external-secrets -f - >/dev/null
 kubectl wait --for condition=Established --timeout 60s -f "$CRDS" >/dev/null
 export AWS_ENDPOINT_URL=$ENDPOINT AWS_SECRETSMANAGER_ENDPOINT=$ENDPOINT AWS_STS_ENDPOINT=$ENDPOINT
-nohup external-secrets --concurrent=1 --enable-leader-election=false --live-addr=127.0.0.1:25190 \
-  --metrics-addr=127.0.0.1:25191 >"$folder/log" 2>&1 </dev/null &
+nohup external-secrets --concurrent=1 --enable-leader-election=false --live-addr="127.0.0.1:$PORT" \
+  --metrics-addr=0 >"$folder/log" 2>&1 </dev/null &
 echo $! >"$folder/pid"
-until curl -sf http://127.0.0.1:25190/healthz >/dev/null; do sleep 0.1; done
+until curl -sf "http://127.0.0.1:$PORT/healthz" >/dev/null; do
+  kill -0 "$(cat "$folder/pid")"
+  sleep 0.1
+done
 kubectl apply --server-side -f - >/dev/null <<STORE
 apiVersion: v1
 kind: Secret
