@@ -20,7 +20,7 @@ from .conftest import ROOT, ansible_environment
 COLLECTION = pathlib.Path("ansible_collections/hubspoke/bootstrap")
 DEPENDENCIES = ROOT / ".venv/collections/ansible_collections"
 # A line that a private key or a password in clear text would have.
-SECRET = re.compile(rb"BEGIN [A-Z ]*PRIVATE KEY|AGE-SECRET-KEY-1|gh[pousr]_[A-Za-z0-9]{36}")
+SECRET = re.compile(rb"BEGIN [A-Z ]*PRIVATE KEY|AGE-SECRET-KEY-(PQ-)?1[0-9A-Z]{20}|gh[pousr]_[A-Za-z0-9]{36}")
 
 
 def _galaxy(folder: pathlib.Path, *arguments: str, cwd: pathlib.Path = ROOT) -> str:
