@@ -294,3 +294,5 @@ def test_the_role(
     run("main", "--diff")
     assert platform.data("trip") == {"password": CANARY}
     assert platform.data("sops-age")["keys.txt"].strip() == key.read_text().splitlines()[-1]
+    run("main", "--diff", sops_age_cluster_keys=[])
+    assert platform.secret("sops-age") is None
