@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import collections.abc
 import contextlib
+import os
 import pathlib
 import threading
 import typing as t
@@ -47,9 +48,11 @@ class Scan:
 
     def folder(self, path: pathlib.Path) -> None:
         """Look at every file of a folder, but for stores of API servers."""
-        for file in path.rglob("*"):
-            if not STORES & set(file.parts):
-                self._file(file)
+        # Not rglob, which gives up over a folder that goes away meanwhile.
+        for place, folders, names in os.walk(path):
+            folders[:] = [name for name in folders if name not in STORES]
+            for name in names:
+                self._file(pathlib.Path(place, name))
 
     def _look(self) -> None:
         while not self._end.wait(PAUSE):
