@@ -90,7 +90,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_controllers as engine
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_controllers_kubeconfig import for_namespace
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_controllers_kubeconfig import for_processes
 
 
 def local_controllers_processes(
@@ -109,12 +109,10 @@ def local_controllers_processes(
     region: str = "",
 ) -> list[dict[str, t.Any]]:
     """The processes, as local_processes takes them."""
-    # It is there, unless the cluster is yet to be made.
-    exists = containers is not None or pathlib.Path(kubeconfig).expanduser().exists()
     setting = engine.Setting(
         tools=tools,
         directory=str(pathlib.Path(directory).expanduser().absolute()),
-        kubeconfig=for_namespace(kubeconfig, context, namespace) if exists else "",
+        kubeconfig=for_processes(containers, kubeconfig, context, namespace),
         port_base=int(port_base),
         environment=environment or {},
         notifications=notifications,

@@ -91,7 +91,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_external_secrets as engine
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_controllers_kubeconfig import for_namespace
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._local_controllers_kubeconfig import for_processes
 
 
 def local_external_secrets_processes(
@@ -110,12 +110,10 @@ def local_external_secrets_processes(
     region: str = "",
 ) -> list[dict[str, t.Any]]:
     """The process, as local_processes takes it."""
-    # It is there, unless the cluster is yet to be made.
-    exists = containers is not None or pathlib.Path(kubeconfig).expanduser().exists()
     setting = engine.Setting(
         program=program,
         directory=str(pathlib.Path(directory).expanduser().absolute()),
-        kubeconfig=for_namespace(kubeconfig, context, namespace) if exists else "",
+        kubeconfig=for_processes(containers, kubeconfig, context, namespace),
         port=int(port),
         environment=environment or {},
         endpoint=endpoint,

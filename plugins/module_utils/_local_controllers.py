@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_web_identity
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_credentials
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._argocd_install import version_of
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._eks_roles import ARGOCD_ACCOUNTS
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._supervisor_files import socket_path
@@ -165,7 +165,7 @@ def processes(containers: t.Iterable[t.Mapping[str, t.Any]] | None, setting: Set
     users = [process["name"] for process in found if process["name"] in ARGOCD_ACCOUNTS]
     by_token = setting.web_identity and setting.pod_identity
     tokens = (
-        [_local_web_identity.keeper(TOKENS, setting.directory, setting.kubeconfig, setting.namespace, users)]
+        [_local_credentials.keeper(TOKENS, setting.directory, setting.kubeconfig, setting.namespace, users)]
         if by_token and users
         else []
     )
@@ -269,13 +269,9 @@ def _aws_environment(name: str, setting: Setting) -> dict[str, str]:
     if not setting.pod_identity:
         return {}
     address = urlsplit(setting.pod_identity)
-    by_agent = {
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{setting.pod_identity}/{name}",
-        # Whoever reaches the address of a pod has no secret to show; the SDKs want something.
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN": name,
-    }
+    by_agent = _local_credentials.by_agent(setting.pod_identity, name)
     endpoint = f"{address.scheme}://{address.netloc}"
-    by_token = _local_web_identity.environment(TOKENS, setting.directory, name, setting.web_identity, endpoint)
+    by_token = _local_credentials.by_token(TOKENS, setting.directory, name, setting.web_identity, endpoint)
     given = by_agent if not setting.web_identity else by_token if name in ARGOCD_ACCOUNTS else {}
     return {
         **given,

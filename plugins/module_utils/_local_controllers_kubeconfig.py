@@ -13,6 +13,16 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._manifest_source import parse
 
 
+def for_processes(containers: object, path: str, context: str, namespace: str) -> str:
+    """The same for processes that stand for containers; empty in check mode where the cluster is yet to be made.
+
+    :arg containers: Those, None where they are not known yet.
+    :raises HubspokeError: as `for_namespace`.
+    """
+    exists = containers is not None or pathlib.Path(path).expanduser().exists()
+    return for_namespace(path, context, namespace) if exists else ""
+
+
 def for_namespace(path: str, context: str, namespace: str) -> str:
     """One context of a kubeconfig with another default namespace, and with the contents of the files it names.
 

@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""IRSA for processes that stand for pods: what EKS puts into a pod, and what keeps its token fresh."""
+"""Credentials of AWS for processes that stand for pods: what EKS puts into a pod, and what keeps its token fresh."""
 
 from __future__ import annotations
 
@@ -31,8 +31,20 @@ def keeper(name: str, directory: str, kubeconfig: str, namespace: str, accounts:
     }
 
 
-def environment(name: str, directory: str, account: str, role_arn: str, endpoint: str) -> dict[str, str]:
-    """For the process of one account.
+def by_agent(address: str, account: str) -> dict[str, str]:
+    """For the process of one account, as EKS Pod Identity gives it.
+
+    :arg address: Under which credentials are, by appending the account.
+    """
+    return {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{address}/{account}",
+        # Whoever reaches the address of a pod has no secret to show; the SDKs want something.
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": account,
+    }
+
+
+def by_token(name: str, directory: str, account: str, role_arn: str, endpoint: str) -> dict[str, str]:
+    """The same as IRSA gives it.
 
     :arg name: Of the process that keeps the tokens.
     :arg endpoint: Address of what stands for AWS.

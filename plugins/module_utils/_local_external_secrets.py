@@ -10,7 +10,7 @@ import sys
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_web_identity
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _local_credentials
 
 NAME = "external-secrets"
 TOKENS = "external-secrets-web-identity"
@@ -60,7 +60,7 @@ def processes(containers: t.Iterable[Container] | None, setting: Setting) -> lis
         return []
     account = str(found[0].get("service_account") or NAME)
     by_token = setting.web_identity and setting.pod_identity
-    kept = _local_web_identity.keeper(TOKENS, setting.directory, setting.kubeconfig, setting.namespace, [account])
+    kept = _local_credentials.keeper(TOKENS, setting.directory, setting.kubeconfig, setting.namespace, [account])
     return [*([kept] if by_token else []), _process(found[0], account, setting)]
 
 
@@ -111,11 +111,7 @@ def _aws_environment(account: str, setting: Setting) -> dict[str, str]:
     if setting.region:
         found["AWS_REGION"] = setting.region
     if setting.pod_identity and setting.web_identity:
-        found |= _local_web_identity.environment(
-            TOKENS, setting.directory, account, setting.web_identity, setting.endpoint
-        )
+        found |= _local_credentials.by_token(TOKENS, setting.directory, account, setting.web_identity, setting.endpoint)
     elif setting.pod_identity:
-        found["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{setting.pod_identity}/{account}"
-        # Whoever reaches the address of a pod has no secret to show; the SDKs want something.
-        found["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = account
+        found |= _local_credentials.by_agent(setting.pod_identity, account)
     return found

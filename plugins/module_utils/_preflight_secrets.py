@@ -33,28 +33,21 @@ def secrets(survey: Survey) -> Iterator[Finding]:
     root = os.path.expanduser(host.text(ROOT))
     if not root:
         return
-    files = _files(root, host, survey.probe)
-    yield from _folder(files, root, host, survey.probe)
-    if files:
-        for each in survey.hosts:
-            yield from _wanted(files, root, each)
-
-
-def _files(root: str, host: Host, probe: t.Any) -> Files | None:
-    if not probe.is_folder(root):
-        return None
-    try:
-        found: Files = probe.encrypted_files(root, host.get("sops_age_patterns") or [])
-    except HubspokeError:
-        return None
-    return found
-
-
-def _folder(files: Files | None, root: str, host: Host, probe: t.Any) -> Iterator[Finding]:
-    """What is wrong with the key, the rules and the files."""
-    if files is None:
-        yield from _unreadable(root, host, probe)
+    if not survey.probe.is_folder(root):
+        yield _failure(f"there is no folder {root}", ROOT, "Set it to the folder of your .sops.yaml.")
         return
+    try:
+        files = survey.probe.encrypted_files(root, host.get("sops_age_patterns") or [])
+    except HubspokeError as error:
+        yield _failure(error.message, ROOT, error.remedy)
+        return
+    yield from _folder(files, root, host, survey.probe)
+    for each in survey.hosts:
+        yield from _wanted(files, root, each)
+
+
+def _folder(files: Files, root: str, host: Host, probe: t.Any) -> Iterator[Finding]:
+    """What is wrong with the key, the rules and the files."""
     path = os.path.expanduser(host.text(KEY))
     try:
         key = probe.age_key(path)
@@ -75,16 +68,6 @@ def _folder(files: Files | None, root: str, host: Host, probe: t.Any) -> Iterato
         yield Finding(
             NAME, f"{number} in {root}, for {', '.join(map(short, key.recipients))} ({key.source}) among others"
         )
-
-
-def _unreadable(root: str, host: Host, probe: t.Any) -> Iterator[Finding]:
-    if not probe.is_folder(root):
-        yield _failure(f"there is no folder {root}", ROOT, "Set it to the folder of your .sops.yaml.")
-        return
-    try:
-        probe.encrypted_files(root, host.get("sops_age_patterns") or [])
-    except HubspokeError as error:
-        yield _failure(error.message, ROOT, error.remedy)
 
 
 def _no_key(files: Files, host: Host) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import Kube
 
 from .conftest import Run
-from .test_local_aws import REGION, Apply, Place, address, apply, place, role, wait
+from .test_local_aws import REGION, Apply, Place, address, apply, place, role, seoul, wait
 
 __all__ = ["address", "apply", "place"]
 
@@ -42,15 +42,7 @@ VARIABLES: dict[str, t.Any] = {
 @pytest.fixture
 def cluster(address: str) -> dict[str, t.Any]:
     """A cluster with a node."""
-    eks, subnets = boto3.client("eks"), [item["SubnetId"] for item in boto3.client("ec2").describe_subnets()["Subnets"]]
-    eks.create_cluster(
-        name="seoul",
-        version="1.34",
-        roleArn=role("cluster", {"Service": "eks.amazonaws.com"}),
-        resourcesVpcConfig={"subnetIds": subnets[:3]},
-        accessConfig={"authenticationMode": "API"},
-    )
-    wait(eks, "cluster_active", name="seoul")
+    eks, subnets = seoul()
     nodes = role("nodes", {"Service": "ec2.amazonaws.com"})
     eks.create_nodegroup(clusterName="seoul", nodegroupName="n", subnets=subnets[:1], nodeRole=nodes)
     wait(eks, "nodegroup_active", clusterName="seoul", nodegroupName="n")

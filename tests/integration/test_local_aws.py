@@ -132,6 +132,20 @@ class Api:
             time.sleep(0.1)
 
 
+def seoul() -> tuple[t.Any, list[str]]:
+    """Make the cluster of that name: the client that did, and all subnets."""
+    eks, subnets = boto3.client("eks"), [item["SubnetId"] for item in boto3.client("ec2").describe_subnets()["Subnets"]]
+    eks.create_cluster(
+        name="seoul",
+        version="1.34",
+        roleArn=role("cluster", {"Service": "eks.amazonaws.com"}),
+        resourcesVpcConfig={"subnetIds": subnets[:3]},
+        accessConfig={"authenticationMode": "API"},
+    )
+    wait(eks, "cluster_active", name="seoul")
+    return eks, subnets
+
+
 def role(name: str, principal: dict[str, str], session: t.Any = boto3) -> str:
     statement = {"Effect": "Allow", "Principal": principal, "Action": ["sts:AssumeRole", "sts:TagSession"]}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -151,15 +165,7 @@ def k8s_auth(program: str, *arguments: str, cluster: str = "seoul", **environmen
 def test_a_cluster_lets_in_whom_an_access_entry_names(
     place: Place, apply: Apply, address: str, tools: dict[str, str]
 ) -> None:
-    eks, subnets = boto3.client("eks"), [item["SubnetId"] for item in boto3.client("ec2").describe_subnets()["Subnets"]]
-    eks.create_cluster(
-        name="seoul",
-        version="1.34",
-        roleArn=role("cluster", {"Service": "eks.amazonaws.com"}),
-        resourcesVpcConfig={"subnetIds": subnets[:3]},
-        accessConfig={"authenticationMode": "API"},
-    )
-    wait(eks, "cluster_active", name="seoul")
+    eks, subnets = seoul()
     cluster = eks.describe_cluster(name="seoul")["cluster"]
     api = Api(cluster)
     admin = k8s_auth(tools["argocd-k8s-auth"])
