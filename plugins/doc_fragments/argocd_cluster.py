@@ -252,11 +252,17 @@ options:
         elements: dict
   probe:
     description:
-      - Whether the credential is tried from here, at the address that the hub will use, before it is written - name, connection,
-        certificate, authentication, rights. Where that address means nothing here, the one of O(spoke) is used, and the
-        certificate is still checked for the hub's.
-    type: bool
-    default: true
+      - When the credential is tried from here, at the address that the hub will use - name, connection, certificate, authentication,
+        rights. Where that address means nothing here, the one of O(spoke) is used, and the certificate is still checked for
+        the hub's.
+      - V(always) tries what is about to be written, and in each run what is registered already, so that a token that was revoked,
+        rights that are gone and a cluster that does not answer are seen.
+      - V(on_change) tries only a credential or an address that is about to be written. A run that changes nothing then asks the hub
+        alone, which is quick, and the state of the spokes is left to M(hubspoke.bootstrap.argocd_cluster_info) to tell.
+      - V(never) tries nothing.
+    type: str
+    choices: [always, on_change, never]
+    default: always
 """
 
     CLUSTERS = r"""
@@ -450,9 +456,15 @@ options:
             elements: dict
       probe:
         description:
-          - Whether the credential is tried from here, at the address that the hub will use, before it is written - name, connection,
-            certificate, authentication, rights. Where that address means nothing here, the one of O(clusters[].spoke) is used, and the
-            certificate is still checked for the hub's.
-        type: bool
-        default: true
+          - When the credential is tried from here, at the address that the hub will use - name, connection, certificate, authentication,
+            rights. Where that address means nothing here, the one of O(clusters[].spoke) is used, and the certificate is still checked for
+            the hub's.
+          - V(always) tries what is about to be written, and in each run what is registered already, so that a token that was revoked,
+            rights that are gone and a cluster that does not answer are seen.
+          - V(on_change) tries only a credential or an address that is about to be written. A run that changes nothing then asks the hub
+            alone, which is quick, and the state of the spokes is left to M(hubspoke.bootstrap.argocd_cluster_info) to tell.
+          - V(never) tries nothing.
+        type: str
+        choices: [always, on_change, never]
+        default: always
 """

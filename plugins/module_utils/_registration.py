@@ -46,10 +46,12 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
     secret_name,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import (
+    ALWAYS,
     AWS,
     CLIENT_CERTIFICATE,
     EXEC,
     FULL,
+    NEVER,
     TOKEN,
     TOKEN_SECRET,
     Account,
@@ -236,16 +238,18 @@ class Registrar:
             token = found.token if found else planning.NOT_YET
             return _Credential(token if wanted.makes_account else "")
         if not wanted.makes_account:
-            return self._given(wanted, connection, way)
+            return self._given(wanted, connection, way, found)
         reason = planning.renewal(wanted, found, self._options.now, self._options.rotate)
         if reason or found is None:
             return self._issue(wanted, connection, way, found, reason)
         return self._keep(wanted, connection, way, found)
 
-    def _given(self, wanted: Wanted, connection: Connection, way: Access | None) -> _Credential:
+    def _given(
+        self, wanted: Wanted, connection: Connection, way: Access | None, found: Registered | None
+    ) -> _Credential:
         """A credential of the user's: tried, where it can be from here."""
         result = _Credential()
-        if not wanted.probe:
+        if not planning.to_try(wanted, connection, "", found):
             return result
         given = wanted.given
         if wanted.credential in (AWS, EXEC):
@@ -274,8 +278,9 @@ class Registrar:
         """The token that is there, if it still does what it is for."""
         result = _Credential(found.token)
         recorded = found.annotations.get(RULES)
-        look = wanted.account.rules != FULL or recorded != accounts.digest(wanted.account)
-        if wanted.probe:
+        look = recorded != accounts.digest(wanted.account)
+        look = look or (wanted.probe == ALWAYS and wanted.account.rules != FULL)
+        if planning.to_try(wanted, connection, found.token, found):
             try:
                 result.notes += self._trial.probe(wanted, connection, way, Identity(token=found.token))
             except ProbeError as error:
@@ -291,7 +296,8 @@ class Registrar:
                 if account.changes and not self._options.check_mode:
                     self._before_write()
                     result.account_changes = accounts.write(api, account, self._options.owner)
-                    self._trial.prove(wanted, connection, way, found.token)
+                    if wanted.probe != NEVER:
+                        self._trial.prove(wanted, connection, way, found.token)
         return result
 
     def _issue(
@@ -319,7 +325,7 @@ class Registrar:
             else:
                 result.token = accounts.request_token(api, wanted.account, wanted.lifetime)
                 self._check_lifetime(wanted, result)
-        if wanted.probe:
+        if wanted.probe != NEVER:
             result.notes += self._trial.prove(wanted, connection, way, result.token)
         return result
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._kube import CONNECTION_SPEC
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import IN_CLUSTER, normalized
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import (
+    ALWAYS,
     AWS,
     BASIC,
     BEARER_TOKEN,
@@ -20,7 +21,9 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
     EXEC,
     FULL,
     GIVEN,
+    NEVER,
     NONE,
+    ON_CHANGE,
     TOKEN,
     WHOLE_NAMESPACE,
     Account,
@@ -98,7 +101,7 @@ CLUSTER_SPEC: dict[str, t.Any] = {
             "rules": {"type": "list", "elements": "dict"},
         },
     },
-    "probe": {"type": "bool", "default": True},
+    "probe": {"type": "str", "choices": [ALWAYS, ON_CHANGE, NEVER], "default": ALWAYS},
 }
 """Argument spec of one cluster."""
 
@@ -166,7 +169,7 @@ def wanted(params: t.Mapping[str, t.Any], hub_is_local: bool = False) -> Wanted:
         insecure=bool(params.get("insecure")),
         proxy=params.get("proxy_url") or "",
         disable_compression=bool(params.get("disable_compression")),
-        probe=params.get("probe") is not False,
+        probe=params.get("probe") or ALWAYS,
     )
     _check_whole(found)
     return found

@@ -8,8 +8,8 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils import _registration_plan as planning
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._errors import HubspokeError
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import DUE
 
 Object = dict[str, t.Any]
 
@@ -30,7 +30,7 @@ class Options:
     namespace: str = "argocd"
     owner: str = ""
     take_over: bool = False
-    rotate: str = planning.DUE
+    rotate: str = DUE
     check_mode: bool = False
     hub_is_local: bool = False
     hub_id: str = ""

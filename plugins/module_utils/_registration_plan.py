@@ -17,14 +17,16 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._redact import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_account import digest
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_secret import Registered, claims
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import (
+    ALWAYS,
     CLIENT_CERTIFICATE,
+    NEVER,
+    ON_CHANGE,
     TOKEN,
     Wanted,
 )
 
 Object = dict[str, t.Any]
 
-DUE, ALWAYS, NEVER = "due", "always", "never"
 NOT_YET = "<made by the run>"
 """Stands for a token in check mode."""
 
@@ -147,6 +149,18 @@ def _compact(config: Object) -> str:
 def _expiry(token: str) -> str:
     end = claims(token).get("exp")
     return datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if end else NOT_YET
+
+
+def to_try(wanted: Wanted, connection: Connection, token: str, found: Registered | None) -> bool:
+    """Whether the credential that a cluster is to have is tried from here.
+
+    :arg token: Of the manager account, empty for other credentials.
+    :arg found: The cluster as it is registered; a new token is none of its.
+    """
+    if wanted.probe != ON_CHANGE or found is None:
+        return wanted.probe != NEVER
+    moved = secret.normalized(found.server) != secret.normalized(connection.server)
+    return moved or not secret.same_config(found.config, config_of(wanted, connection, token))
 
 
 def removed(want: Desired, found: Registered) -> dict[str, set[str]]:

@@ -22,6 +22,9 @@ GIVEN = (BEARER_TOKEN, BASIC, CLIENT_CERTIFICATE, AWS, EXEC)
 MADE_HERE = (TOKEN, TOKEN_SECRET)
 """Credentials of an account that is made on the spoke."""
 
+DUE, ALWAYS, ON_CHANGE, NEVER = "due", "always", "on_change", "never"
+"""When something is done: a token renewed, a credential tried."""
+
 FULL: tuple[Object, ...] = (
     {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
     {"nonResourceURLs": ["*"], "verbs": ["*"]},
@@ -53,6 +56,7 @@ class Wanted:
     :arg spoke: Connection options by which the spoke is reached from here, None where it is not to be reached.
     :arg given: The credential as the user gave it, as fields of Argo CD's config.
     :arg lifetime: Of a bounded token, in seconds.
+    :arg probe: When its credential is tried from here: ALWAYS, ON_CHANGE or NEVER.
     """
 
     name: str
@@ -77,7 +81,7 @@ class Wanted:
     insecure: bool = False
     proxy: str = ""
     disable_compression: bool = False
-    probe: bool = True
+    probe: str = ALWAYS
 
     @property
     def in_cluster(self) -> bool:

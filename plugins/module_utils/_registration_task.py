@@ -13,8 +13,7 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._module import 
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_arguments import wanted
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_fleet import Fleet, FleetRun
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_outcome import Options, Outcome
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_plan import ALWAYS, DUE, NEVER
-from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import Wanted
+from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import ALWAYS, DUE, NEVER, Wanted
 
 RUN_SPEC: dict[str, t.Any] = {
     "namespace": {"type": "str", "default": "argocd"},

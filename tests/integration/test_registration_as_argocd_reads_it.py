@@ -82,7 +82,7 @@ def read(hub: Hub, tools: dict[str, str], tmp_path: pathlib.Path) -> t.Callable[
     """Registers a cluster and has Argo CD write a kubeconfig of it: the cluster and the user in there."""
 
     def run(options: Object) -> tuple[Object, Object]:
-        cluster = {"name": "tokyo", "server": SERVER, "probe": False, **options}
+        cluster = {"name": "tokyo", "server": SERVER, "probe": "never", **options}
         arguments = {"kubeconfig": hub.kubeconfig, "namespace": hub.namespace, "clusters": [cluster]}
         assert directly(arguments).get("changed"), "not registered"
         assert not directly(arguments)["changed"]

@@ -136,7 +136,7 @@ RIGHT: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
     "a proxy": ({"proxy_url": "socks5://proxy:1080"}, {"proxy": "socks5://proxy:1080"}),
     "a long prefix": ({"labels": {f"{'a' * 253}/b": "c"}}, {"labels": {f"{'a' * 253}/b": "c"}}),
     "the first shard": ({"shard": 0}, {"shard": 0}),
-    "no trial": ({"probe": False}, {"probe": False}),
+    "no trial": ({"probe": "never"}, {"probe": "never"}),
     "no spoke yet": ({"spoke": None, "spoke_present": False}, {"spoke_present": False}),
     "nothing but a name to remove": ({"spoke": None, "state": "absent"}, {"state": "absent"}),
     "no credential to remove": ({"spoke": None, "state": "absent", "credential": "none"}, {"credential": "none"}),

@@ -144,10 +144,53 @@ def test_a_rotation_that_fails_leaves_what_works(world: World) -> None:
 
 
 def test_without_a_probe_nothing_is_tried(world: World) -> None:
-    world.one(world.wanted(probe=False))
-    world.one(world.wanted(probe=False))
-    world.one({"name": "other", "server": "https://other", "bearer_token": "x", "probe": False})
-    assert world.tried == []
+    again = world.wanted(probe="never")
+    given = {"name": "other", "server": "https://other", "bearer_token": "x", "probe": "never"}
+    for cluster in (again, again, {**again, "account": {"rules": RULES}}, given):
+        world.one(cluster)
+        assert world.tried == []
+
+
+OTHER = {"name": "other", "server": "https://other", "probe": "on_change"}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "tried"),
+    [
+        ({}, {}, False),
+        ({}, {"labels": {"environment": "prod"}, "project": "platform"}, False),
+        ({}, {"server": "https://TOKYO:6443/"}, False),
+        ({}, {"server": "https://tokyo-2:6443"}, True),
+        ({}, {"server_name": "tokyo.internal"}, True),
+        ({}, {"proxy_url": "http://proxy:3128"}, True),
+        ({}, {"account": {"name": "other"}}, True),
+        ({}, {"account": {"rules": RULES}}, True),
+        ({"account": {"rules": RULES}}, {"account": {"rules": RULES}}, False),
+        ({**OTHER, "bearer_token": "x"}, {}, False),
+        ({**OTHER, "bearer_token": "x"}, {"bearer_token": "y"}, True),
+        ({**OTHER, "aws": {"cluster_name": "other"}}, {}, False),
+        ({**OTHER, "aws": {"cluster_name": "other"}}, {"aws": {"cluster_name": "another"}}, True),
+    ],
+)
+def test_what_stays_as_it_is_is_not_tried_again_where_only_changes_are(
+    world: World, first: dict[str, t.Any], then: dict[str, t.Any], tried: bool
+) -> None:
+    cluster = {**world.wanted(probe="on_change"), **first}
+    if cluster["name"] == "other":
+        del cluster["spoke"]
+    world.one(cluster)
+    assert world.tried
+    world.one({**cluster, **then})
+    assert bool(world.tried) is tried
+    spokes = [event for event in world.events if not event.startswith("hub ")]
+    assert bool(spokes) is tried
+
+
+def test_where_only_changes_are_tried_a_revoked_token_stays(world: World) -> None:
+    world.one(world.wanted(probe="on_change"))
+    world.refuses = [refusal("unauthenticated")]
+    assert world.one(world.wanted(probe="on_change")).action == "unchanged"
+    assert world.one(world.wanted()).renewed == "its token is not accepted any more"
 
 
 @pytest.mark.parametrize(("granted", "told"), [(None, False), (2592000 - 60, False), (2592000 - 61, True)])

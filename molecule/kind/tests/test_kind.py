@@ -103,7 +103,7 @@ def test_the_hubs_own_pods_try_an_address_before_it_is_written(tmp_path: pathlib
     assert register(**spoke, state="absent")[0] == 0
     assert SPOKE not in fleet.clusters()
 
-    given = {"bearer_token": "not-tried", "probe": False}
+    given = {"bearer_token": "not-tried", "probe": "never"}
     code, output = register(name="nowhere", server="https://nowhere.invalid:6443", **given)
     assert code != 0
     assert "from the hub, https://nowhere.invalid:6443 cannot be used: " in output
