@@ -33,6 +33,11 @@ PYTEST_END = re.compile(r"\d+ (passed|failed|skipped|error).* in [\d.]+s")
 LANES = 2
 """How many steps run at once: half of the time of the long ones is waiting for clusters."""
 SAYING = threading.Lock()
+SCRIPTS = (
+    ".ci/run",
+    *sorted(str(path.relative_to(ROOT)) for part in ("tests", "toolchain") for path in (ROOT / part).rglob("*.sh")),
+)
+"""Of the shell."""
 SKIPPED = 77
 """Exit code of a step that says why it could not be tried here."""
 
@@ -52,6 +57,7 @@ STEPS = (
     Step("ruff", "lint", ("ruff", "check", ".")),
     Step("format", "lint", ("ruff", "format", "--check", ".")),
     Step("yaml", "lint", ("yamllint", "--strict", ".")),
+    Step("shell", "lint", ("shellcheck", *SCRIPTS)),
     Step("plaintext", "lint", (PYTHON, "toolchain/no_plaintext.py")),
     Step("changelog", "lint", ("antsibull-changelog", "lint")),
     Step("readmes", "lint", (PYTHON, "tests/readmes.py", "--check")),

@@ -5,9 +5,13 @@
 set -euo pipefail
 folder=$1
 export KUBECONFIG=$folder/kubeconfig KWOK_WORKDIR=$folder/kwok KWOK_RUNTIME=binary KWOK_DISABLE_QPS_LIMITS=true
-export KWOK_KUBE_VERSION=$KUBERNETES_VERSION KWOK_ETCD_BINARY=$(command -v etcd) KWOK_KUBECTL_BINARY=$(command -v kubectl)
-export KWOK_KUBE_APISERVER_BINARY=$(command -v kube-apiserver) KWOK_KUBE_SCHEDULER_BINARY=$(command -v kube-scheduler)
-export KWOK_KUBE_CONTROLLER_MANAGER_BINARY=$(command -v kube-controller-manager) KWOK_CONTROLLER_BINARY=$(command -v kwok)
+export KWOK_KUBE_VERSION=$KUBERNETES_VERSION
+for program in etcd kubectl kube-apiserver kube-scheduler kube-controller-manager; do
+  name=${program^^}
+  export "KWOK_${name//-/_}_BINARY=$(command -v $program)"
+done
+KWOK_CONTROLLER_BINARY=$(command -v kwok)
+export KWOK_CONTROLLER_BINARY
 
 if [ "$2" = down ]; then
   [ ! -e "$folder/pids" ] || xargs -r kill <"$folder/pids" 2>/dev/null || true

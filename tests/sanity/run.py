@@ -5,7 +5,7 @@
 ansible-test wants the collection at a path that ends in ansible_collections/<namespace>/<name>, under git, beside the
 collections it uses: that is a copy in .cache. It installs each test's requirements into an environment of its own below
 its home, which is in the cache of tools, so that only the first run on a machine is slow. Left out are pylint and pep8,
-for which ruff and mypy do, and changelog, which is a step of tests/run.py.
+for which ruff and mypy do, and changelog and shellcheck, which are steps of tests/run.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COLLECTIONS = CACHE / "ansible_collections"
 COPY = COLLECTIONS / "hubspoke/bootstrap"
 HOME = default_folder(os.environ) / "ansible-test"
 """Its environments are named by what is in them, so checkouts can share them."""
-LEFT_OUT = ("pylint", "pep8", "changelog")
+LEFT_OUT = ("pylint", "pep8", "changelog", "shellcheck")
 
 # ansible-test fetches this script from a place of its own, unless it lies in its cache.
 _GET_PIP = """\
