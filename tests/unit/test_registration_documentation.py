@@ -1,6 +1,6 @@
 # Copyright: hubspoke.bootstrap contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One cluster's options are documented alike in both modules, and as their argument specification has them."""
+"""One cluster's options are documented alike in both modules, and are those of their argument specification."""
 
 from __future__ import annotations
 
