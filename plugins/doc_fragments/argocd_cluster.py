@@ -266,7 +266,7 @@ options:
         rights that are gone and a cluster that does not answer are seen.
       - V(on_change) tries only a credential or an address that is about to be written. A run that changes nothing then asks the hub
         alone, which is quick, and the state of the spokes is left to M(hubspoke.bootstrap.argocd_cluster_info) to tell.
-      - V(never) tries nothing.
+      - V(never) tries nothing. Rights given by O(account.rules) are still compared with those on the spoke.
     type: str
     choices: [always, on_change, never]
     default: always

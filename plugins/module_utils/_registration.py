@@ -46,12 +46,12 @@ from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_s
     secret_name,
 )
 from ansible_collections.hubspoke.bootstrap.plugins.module_utils._registration_spec import (
-    ALWAYS,
     AWS,
     CLIENT_CERTIFICATE,
     EXEC,
     FULL,
     NEVER,
+    ON_CHANGE,
     TOKEN,
     TOKEN_SECRET,
     Account,
@@ -279,7 +279,7 @@ class Registrar:
         result = _Credential(found.token)
         recorded = found.annotations.get(RULES)
         look = recorded != accounts.digest(wanted.account)
-        look = look or (wanted.probe == ALWAYS and wanted.account.rules != FULL)
+        look = look or (wanted.probe != ON_CHANGE and wanted.account.rules != FULL)
         if planning.to_try(wanted, connection, found.token, found):
             try:
                 result.notes += self._trial.probe(wanted, connection, way, Identity(token=found.token))

@@ -193,6 +193,17 @@ def test_where_only_changes_are_tried_a_revoked_token_stays(world: World) -> Non
     assert world.one(world.wanted()).renewed == "its token is not accepted any more"
 
 
+@pytest.mark.parametrize(("probe", "seen"), [("always", True), ("on_change", False), ("never", True)])
+def test_rights_that_were_given_are_compared_unless_the_hub_alone_is_asked(
+    world: World, probe: str, seen: bool
+) -> None:
+    cluster = world.wanted(probe=probe, account={"rules": RULES})
+    world.one(cluster)
+    world.spoke().items[ROLE].update(rules=[])
+    assert bool(world.one(cluster).account_changes) is seen
+    assert world.tried == [] or probe == "always"
+
+
 @pytest.mark.parametrize(("granted", "told"), [(None, False), (2592000 - 60, False), (2592000 - 61, True)])
 def test_a_shorter_life_than_asked_for_is_told(world: World, granted: int | None, told: bool) -> None:
     world.spoke().granted = granted
