@@ -97,6 +97,11 @@ class Toolchain:
         for request in requests:
             if request.group and request.tool:
                 self._alias(request, request.group, request.tool)
+        # What was missing comes last so far; whoever makes a PATH of them shall have the same one in the next run.
+        names = [request.tool.name if request.tool else request.name for request in requests]
+        order = dict.fromkeys([*names, *(request.name for request in requests)])
+        self._found.tools = {name: self._found.tools[name] for name in order}
+        self._found.origins = {name: self._found.origins[name] for name in order}
         return self._found
 
     def _file(self, name: str, files: FileSet) -> None:

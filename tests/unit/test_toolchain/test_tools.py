@@ -122,6 +122,20 @@ def test_built_then_cached(small: Small) -> None:
     assert small.left_behind() == []
 
 
+def test_what_is_made_stands_where_it_stands_in_the_next_run(small: Small, server: Server) -> None:
+    small.release(server, HELLO)
+    small.data["groups"]["other"] = {
+        **small.group,
+        "module": "example.test/other",
+        "tools": {"second": {"package": "", "check": ["--version"]}},
+    }
+    small.on_path("second", HELLO.replace(b"hello", b"second"))
+    first, again = small.run("hi", "second"), small.run("hi", "second")
+    assert (len(first.made), len(again.made)) == (1, 0)
+    assert list(first.tools.items()) == list(again.tools.items())
+    assert list(first.origins) == list(again.origins) == ["hello", "second", "hi"]
+
+
 def test_the_users_own_go_settings_do_no_harm(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (
         ("GOFLAGS", "-mod=vendor"),
